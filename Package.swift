@@ -1,0 +1,46 @@
+// swift-tools-version: 6.2
+// Strata: one target a layer, so that the compiler polices who may import whom.
+import PackageDescription
+
+/// Settings of every Swift target: warnings are errors, and spans may carry lifetimes.
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+  name: "strata",
+  products: [
+    .library(name: "StackCore", targets: ["StackCore"]),
+    .library(name: "StackSim", targets: ["StackSim"]),
+    .library(name: "StackRuntime", targets: ["StackRuntime"]),
+    .library(name: "Strata", targets: ["Strata"]),
+    .library(name: "LayerConformance", targets: ["LayerConformance"]),
+    .executable(name: "strata", targets: ["node"]),
+  ],
+  targets: [
+    // System libraries, one module map each.
+    .systemLibrary(name: "CEvent", pkgConfig: "libevent", providers: [.apt(["libevent-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .target(name: "CDatagram"),
+
+    // The seam and the engine; the two drivers; the command.
+    .target(name: "StackCore", swiftSettings: strict),
+    .target(name: "StackSim", dependencies: ["StackCore"], swiftSettings: strict),
+    .target(
+      name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram"], swiftSettings: strict),
+    .target(name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim"], swiftSettings: strict),
+    .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
+    .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),
+
+    // Tests, one target a module.
+    .testTarget(name: "StackCoreTests", dependencies: ["StackCore"], swiftSettings: strict),
+    .testTarget(
+      name: "StackRuntimeTests", dependencies: ["StackRuntime", "StackCore"], swiftSettings: strict),
+    .testTarget(name: "StackSimTests", dependencies: ["StackSim", "StackCore"], swiftSettings: strict),
+    .testTarget(
+      name: "StrataTests", dependencies: ["Strata", "LayerConformance"], swiftSettings: strict),
+    .testTarget(name: "TidyTests", swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,50 @@
+// Storage: what a layer keeps, as ordered bytes to bytes; a driver brings SQLite, the simulator a crash model.
+
+/// Why storage could not do what was asked; the text says what a person can do about it.
+public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What kind of trouble it is.
+  public enum Kind: String, Sendable { case full, readOnly, damaged, newer, busy, other }
+  public var kind: Kind
+  public var message: String
+  public init(_ kind: Kind, _ message: String) {
+    self.kind = kind
+    self.message = message
+  }
+  public var description: String { message }
+}
+
+/// One layer's own table: keys and values are bytes, and keys are in byte order.
+///
+/// A write is seen by later reads at once. It is on disk before any datagram, answer or event that was sent after it
+/// leaves the node: the driver commits before it drains. What a simulated crash takes is exactly what was not committed.
+public protocol LayerStorage: AnyObject {
+  /// The value kept under a key.
+  func get(_ key: [UInt8]) throws(StorageError) -> [UInt8]?
+  /// Keeps a value under a key, in place of any before it.
+  func set(_ key: [UInt8], _ value: [UInt8]) throws(StorageError)
+  /// Forgets a key; no error if it wasn't there.
+  func remove(_ key: [UInt8]) throws(StorageError)
+  /// Forgets every key in `from ..< upTo` (`upTo` nil: to the end).
+  func removeRange(from: [UInt8], upTo: [UInt8]?) throws(StorageError)
+  /// Calls `body` for each pair in `from ..< upTo`, in key order (or backwards), until it answers false or `limit` is met.
+  /// The body must not write to this storage.
+  func scan(
+    from: [UInt8], upTo: [UInt8]?, reversed: Bool, limit: Int, _ body: (_ key: [UInt8], _ value: [UInt8]) -> Bool
+  ) throws(StorageError)
+  /// How many pairs there are.
+  func count() throws(StorageError) -> Int
+  /// The layer's schema version as last set by the layer (0 in a new namespace).
+  var storedVersion: Int { get }
+  /// Marks the namespace as being of this schema version, once the layer has migrated it.
+  func setStoredVersion(_ version: Int) throws(StorageError)
+}
+
+/// All of a node's storage: a namespace a layer, and one commit for all.
+public protocol NodeStorage: AnyObject {
+  /// A layer's namespace. Refused with `.newer` when what is stored is of a later version than the layer knows.
+  func namespace(_ layer: String, version: Int) throws(StorageError) -> any LayerStorage
+  /// Whether something was written since the last commit.
+  var isDirty: Bool { get }
+  /// Makes everything written so far durable.
+  func commit() throws(StorageError)
+}
