@@ -25,7 +25,7 @@ let package = Package(
     .target(name: "CDatagram"),
 
     // The seam and the engine; the two drivers; the command.
-    .target(name: "StackCore", swiftSettings: strict),
+    .target(name: "StackCore", swiftSettings: strict, linkerSettings: [.linkedLibrary("m")]),
     .target(name: "StackSim", dependencies: ["StackCore"], swiftSettings: strict),
     .target(
       name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram"], swiftSettings: strict),
