@@ -1,0 +1,294 @@
+// WireMessage: one list of fields, from which a message is read, written, described and shown.
+
+/// A message on the wire.
+///
+/// A type lists its fields once, in ascending order of their numbers, and is thereby read, written, printed as .proto and
+/// decoded to JSON:
+///
+/// ```swift
+/// struct Rumor: WireMessage {
+///   var origin = ""
+///   var id: UInt32 = 0
+///   mutating func fields(_ field: inout some WireFields) throws(WireError) {
+///     try field(1, "origin", &origin)
+///     try field(2, "id", &id)
+///   }
+/// }
+/// ```
+///
+/// Plain values are always written, zero too; optionals and empty lists are left out; unknown fields are skipped. A type
+/// for which that is too slow may write `init(from:)` and `encode(into:)` by hand.
+public protocol WireMessage: Sendable {
+  /// A message with every field at its default.
+  init()
+  /// Visits each field, in ascending order. A value that the message's own rule forbids may be refused by throwing.
+  mutating func fields(_ field: inout some WireFields) throws(WireError)
+  /// Reads a message to the reader's end.
+  init(from reader: inout WireReader) throws(WireError)
+  /// Writes the message's fields.
+  func encode(into writer: inout WireWriter)
+  /// Its name in the .proto file and in what people read; the type's own name by default.
+  static var messageName: String { get }
+}
+
+/// Something that visits a message's fields: the reader, the writer or the describer.
+public protocol WireFields {
+  /// A single value.
+  mutating func callAsFunction<V: WireValue>(_ number: UInt32, _ name: StaticString, _ value: inout V) throws(WireError)
+  /// A value that may be missing.
+  mutating func callAsFunction<V: WireValue>(_ number: UInt32, _ name: StaticString, _ value: inout V?) throws(WireError)
+  /// A list of values, at most `limit`; numbers are packed, as protobuf does by default.
+  mutating func callAsFunction<V: WireValue>(
+    _ number: UInt32, _ name: StaticString, _ values: inout [V], limit: Int
+  ) throws(WireError)
+  /// A nested message.
+  mutating func callAsFunction<M: WireMessage>(_ number: UInt32, _ name: StaticString, _ value: inout M) throws(WireError)
+  /// A nested message that may be missing.
+  mutating func callAsFunction<M: WireMessage>(_ number: UInt32, _ name: StaticString, _ value: inout M?) throws(WireError)
+  /// A list of messages, at most `limit`.
+  mutating func callAsFunction<M: WireMessage>(
+    _ number: UInt32, _ name: StaticString, _ values: inout [M], limit: Int
+  ) throws(WireError)
+}
+
+extension WireFields {
+  /// A list of values, as many as a message of 64 KiB can hold.
+  @inlinable public mutating func callAsFunction<V: WireValue>(
+    _ number: UInt32, _ name: StaticString, _ values: inout [V]
+  ) throws(WireError) { try self(number, name, &values, limit: 65_536) }
+
+  /// A list of messages, as many as a message of 64 KiB can hold.
+  @inlinable public mutating func callAsFunction<M: WireMessage>(
+    _ number: UInt32, _ name: StaticString, _ values: inout [M]
+  ) throws(WireError) { try self(number, name, &values, limit: 65_536) }
+}
+
+extension WireMessage {
+  public static var messageName: String { String(describing: Self.self) }
+
+  @inlinable public init(from reader: inout WireReader) throws(WireError) {
+    self.init()
+    // The pointer lives only while `reader` is borrowed for this call.
+    let failure: WireError? = reader.rest.withUnsafeBytes { (bytes) -> WireError? in
+      guard let start = bytes.baseAddress else { return nil }
+      do throws(WireError) {
+        var visitor = try FieldReader(start: start, count: bytes.count, depth: reader.depth)
+        while visitor.hasField {
+          visitor.consumed = false
+          try fields(&visitor)
+          if !visitor.consumed { try visitor.skipField() }
+        }
+        return nil
+      } catch { return error }
+    }
+    if let failure { throw failure }
+    reader.offset = reader.span.byteCount
+  }
+
+  @inlinable public func encode(into writer: inout WireWriter) {
+    var copy = self
+    withUnsafeMutablePointer(to: &writer) { pointer in
+      var visitor = FieldWriter(writer: pointer)
+      // A message that refuses its own values writes the fields before the refusal; reading them back refuses too.
+      try? copy.fields(&visitor)
+    }
+  }
+
+  /// The message's bytes, for tests and for keeping.
+  public func encoded() -> [UInt8] {
+    var writer = WireWriter()
+    encode(into: &writer)
+    return writer.bytes.withUnsafeBytes { [UInt8]($0) }
+  }
+
+  /// Reads a message from bytes that hold nothing else.
+  public init(bytes: [UInt8]) throws(WireError) {
+    var reader = WireReader(bytes.span.bytes)
+    try self.init(from: &reader)
+  }
+}
+
+/// Reads fields into a message. One pass over the message's list takes all fields that come in ascending order.
+@frozen public struct FieldReader: WireFields {
+  @usableFromInline let start: UnsafeRawPointer
+  @usableFromInline let count: Int
+  @usableFromInline let depth: Int
+  @usableFromInline var offset = 0
+  /// The current field's number; 0 at the end.
+  @usableFromInline var number: UInt32 = 0
+  @usableFromInline var type = WireType.varint
+  @usableFromInline var consumed = false
+
+  @inlinable init(start: UnsafeRawPointer, count: Int, depth: Int) throws(WireError) {
+    self.start = start
+    self.count = count
+    self.depth = depth
+    try advance()
+  }
+
+  @inlinable var hasField: Bool { number != 0 }
+
+  /// Runs a reader at the current offset, and takes its offset back.
+  @inlinable mutating func reading<R>(
+    _ body: (inout WireReader) throws(WireError) -> R
+  ) throws(WireError) -> R {
+    let span = RawSpan(_unsafeStart: start, byteCount: count)
+    var reader = WireReader(span, depth: depth)
+    reader.offset = offset
+    defer { offset = reader.offset }
+    return try body(&reader)
+  }
+
+  /// Moves on to the next field's tag.
+  @inlinable mutating func advance() throws(WireError) {
+    let tag = try reading { (reader) throws(WireError) in try reader.nextTag() }
+    number = tag?.number ?? 0
+    type = tag?.type ?? .varint
+  }
+
+  @inlinable mutating func skipField() throws(WireError) {
+    let tag = WireTag(number: number, type: type)
+    try reading { (reader) throws(WireError) in try reader.skip(tag) }
+    try advance()
+  }
+
+  @inlinable mutating func take<V: WireValue>(_: V.Type) throws(WireError) -> V {
+    guard type == V.wireType else { throw .wrongType }
+    let value = try reading { (reader) throws(WireError) in try V.read(from: &reader) }
+    consumed = true
+    try advance()
+    return value
+  }
+
+  @inlinable mutating func take<M: WireMessage>(_: M.Type) throws(WireError) -> M {
+    guard type == .bytes else { throw .wrongType }
+    let value = try reading { (reader) throws(WireError) -> M in
+      var nested = try reader.readNested()
+      return try M(from: &nested)
+    }
+    consumed = true
+    try advance()
+    return value
+  }
+
+  @inlinable public mutating func callAsFunction<V: WireValue>(
+    _ number: UInt32, _ name: StaticString, _ value: inout V
+  ) throws(WireError) {
+    while number == self.number { value = try take(V.self) }
+  }
+
+  @inlinable public mutating func callAsFunction<V: WireValue>(
+    _ number: UInt32, _ name: StaticString, _ value: inout V?
+  ) throws(WireError) {
+    while number == self.number { value = try take(V.self) }
+  }
+
+  @inlinable public mutating func callAsFunction<V: WireValue>(
+    _ number: UInt32, _ name: StaticString, _ values: inout [V], limit: Int
+  ) throws(WireError) {
+    while number == self.number {
+      if type == .bytes, V.wireType != .bytes {
+        try takePacked(&values, limit: limit)
+      } else {
+        guard values.count < limit else { throw .tooMany }
+        values.append(try take(V.self))
+      }
+    }
+  }
+
+  @inlinable mutating func takePacked<V: WireValue>(_ values: inout [V], limit: Int) throws(WireError) {
+    let inner = depth
+    try reading { (reader) throws(WireError) in
+      let bytes = try reader.readBytes()
+      var nested = WireReader(bytes, depth: inner)
+      while !nested.isAtEnd {
+        guard values.count < limit else { throw .tooMany }
+        values.append(try V.read(from: &nested))
+      }
+    }
+    consumed = true
+    try advance()
+  }
+
+  @inlinable public mutating func callAsFunction<M: WireMessage>(
+    _ number: UInt32, _ name: StaticString, _ value: inout M
+  ) throws(WireError) {
+    while number == self.number { value = try take(M.self) }
+  }
+
+  @inlinable public mutating func callAsFunction<M: WireMessage>(
+    _ number: UInt32, _ name: StaticString, _ value: inout M?
+  ) throws(WireError) {
+    while number == self.number { value = try take(M.self) }
+  }
+
+  @inlinable public mutating func callAsFunction<M: WireMessage>(
+    _ number: UInt32, _ name: StaticString, _ values: inout [M], limit: Int
+  ) throws(WireError) {
+    while number == self.number {
+      guard values.count < limit else { throw .tooMany }
+      values.append(try take(M.self))
+    }
+  }
+}
+
+/// Writes a message's fields.
+@frozen public struct FieldWriter: WireFields {
+  @usableFromInline let writer: UnsafeMutablePointer<WireWriter>
+
+  @inlinable init(writer: UnsafeMutablePointer<WireWriter>) { self.writer = writer }
+
+  @inlinable public mutating func callAsFunction<V: WireValue>(
+    _ number: UInt32, _ name: StaticString, _ value: inout V
+  ) throws(WireError) {
+    writer.pointee.writeTag(number, V.wireType)
+    value.write(to: &writer.pointee)
+  }
+
+  @inlinable public mutating func callAsFunction<V: WireValue>(
+    _ number: UInt32, _ name: StaticString, _ value: inout V?
+  ) throws(WireError) {
+    guard let value else { return }
+    writer.pointee.writeTag(number, V.wireType)
+    value.write(to: &writer.pointee)
+  }
+
+  @inlinable public mutating func callAsFunction<V: WireValue>(
+    _ number: UInt32, _ name: StaticString, _ values: inout [V], limit: Int
+  ) throws(WireError) {
+    if values.isEmpty { return }
+    if V.wireType == .bytes {
+      for value in values {
+        writer.pointee.writeTag(number, .bytes)
+        value.write(to: &writer.pointee)
+      }
+    } else {
+      writer.pointee.writeTag(number, .bytes)
+      let start = writer.pointee.beginNested()
+      for value in values { value.write(to: &writer.pointee) }
+      writer.pointee.endNested(start)
+    }
+  }
+
+  @inlinable public mutating func callAsFunction<M: WireMessage>(
+    _ number: UInt32, _ name: StaticString, _ value: inout M
+  ) throws(WireError) {
+    writer.pointee.writeTag(number, .bytes)
+    let start = writer.pointee.beginNested()
+    value.encode(into: &writer.pointee)
+    writer.pointee.endNested(start)
+  }
+
+  @inlinable public mutating func callAsFunction<M: WireMessage>(
+    _ number: UInt32, _ name: StaticString, _ value: inout M?
+  ) throws(WireError) {
+    guard var present = value else { return }
+    try self(number, name, &present)
+  }
+
+  @inlinable public mutating func callAsFunction<M: WireMessage>(
+    _ number: UInt32, _ name: StaticString, _ values: inout [M], limit: Int
+  ) throws(WireError) {
+    for index in values.indices { try self(number, name, &values[index]) }
+  }
+}

@@ -1,0 +1,140 @@
+// WireValue: the single values a field can hold, and how each stands on the wire.
+
+/// A value that stands in one field: a number, a text, bytes.
+public protocol WireValue: Sendable {
+  /// The wire type it has.
+  static var wireType: WireType { get }
+  /// Its name in a .proto file.
+  static var protoName: String { get }
+  /// Reads one, the tag having been read.
+  static func read(from reader: inout WireReader) throws(WireError) -> Self
+  /// Writes it, the tag having been written.
+  func write(to writer: inout WireWriter)
+}
+
+extension UInt64: WireValue {
+  @inlinable public static var wireType: WireType { .varint }
+  public static var protoName: String { "uint64" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> UInt64 {
+    try reader.readVarint()
+  }
+  @inlinable public func write(to writer: inout WireWriter) { writer.writeVarint(self) }
+}
+
+extension UInt32: WireValue {
+  @inlinable public static var wireType: WireType { .varint }
+  public static var protoName: String { "uint32" }
+  /// A larger number keeps its low 32 bits, as in every protobuf implementation.
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> UInt32 {
+    UInt32(truncatingIfNeeded: try reader.readVarint())
+  }
+  @inlinable public func write(to writer: inout WireWriter) { writer.writeVarint(UInt64(self)) }
+}
+
+extension Int64: WireValue {
+  @inlinable public static var wireType: WireType { .varint }
+  public static var protoName: String { "sint64" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Int64 {
+    let raw = try reader.readVarint()
+    return Int64(bitPattern: raw >> 1) ^ -Int64(bitPattern: raw & 1)
+  }
+  @inlinable public func write(to writer: inout WireWriter) {
+    writer.writeVarint(UInt64(bitPattern: (self << 1) ^ (self >> 63)))
+  }
+}
+
+extension Int32: WireValue {
+  @inlinable public static var wireType: WireType { .varint }
+  public static var protoName: String { "sint32" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Int32 {
+    let raw = UInt32(truncatingIfNeeded: try reader.readVarint())
+    return Int32(bitPattern: raw >> 1) ^ -Int32(bitPattern: raw & 1)
+  }
+  @inlinable public func write(to writer: inout WireWriter) {
+    writer.writeVarint(UInt64(UInt32(bitPattern: (self << 1) ^ (self >> 31))))
+  }
+}
+
+extension Bool: WireValue {
+  @inlinable public static var wireType: WireType { .varint }
+  public static var protoName: String { "bool" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Bool {
+    try reader.readVarint() != 0
+  }
+  @inlinable public func write(to writer: inout WireWriter) { writer.writeVarint(self ? 1 : 0) }
+}
+
+extension Float: WireValue {
+  @inlinable public static var wireType: WireType { .fixed32 }
+  public static var protoName: String { "float" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Float {
+    Float(bitPattern: try reader.readFixed32())
+  }
+  @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed32(bitPattern) }
+}
+
+extension Double: WireValue {
+  @inlinable public static var wireType: WireType { .fixed64 }
+  public static var protoName: String { "double" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Double {
+    Double(bitPattern: try reader.readFixed64())
+  }
+  @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed64(bitPattern) }
+}
+
+/// A 32-bit number that always takes four bytes on the wire.
+@frozen public struct Fixed32: WireValue, Hashable {
+  public var value: UInt32
+  @inlinable public init(_ value: UInt32) { self.value = value }
+  @inlinable public static var wireType: WireType { .fixed32 }
+  public static var protoName: String { "fixed32" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Fixed32 {
+    Fixed32(try reader.readFixed32())
+  }
+  @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed32(value) }
+}
+
+/// A 64-bit number that always takes eight bytes on the wire.
+@frozen public struct Fixed64: WireValue, Hashable {
+  public var value: UInt64
+  @inlinable public init(_ value: UInt64) { self.value = value }
+  @inlinable public static var wireType: WireType { .fixed64 }
+  public static var protoName: String { "fixed64" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Fixed64 {
+    Fixed64(try reader.readFixed64())
+  }
+  @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed64(value) }
+}
+
+extension String: WireValue {
+  @inlinable public static var wireType: WireType { .bytes }
+  public static var protoName: String { "string" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> String {
+    try reader.readString()
+  }
+  @inlinable public func write(to writer: inout WireWriter) { writer.writeString(self) }
+}
+
+extension [UInt8]: WireValue {
+  @inlinable public static var wireType: WireType { .bytes }
+  public static var protoName: String { "bytes" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> [UInt8] {
+    let bytes = try reader.readBytes()
+    return bytes.withUnsafeBytes { [UInt8]($0) }
+  }
+  @inlinable public func write(to writer: inout WireWriter) { writer.writeBytes(span.bytes) }
+}
+
+extension Hash256: WireValue {
+  @inlinable public static var wireType: WireType { .bytes }
+  public static var protoName: String { "bytes" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Hash256 {
+    let bytes = try reader.readBytes()
+    guard let value = bytes.withUnsafeBytes({ Hash256($0) }) else { throw .badLength }
+    return value
+  }
+  @inlinable public func write(to writer: inout WireWriter) {
+    writer.writeVarint(32)
+    withBytes { writer.writeRaw($0) }
+  }
+}
