@@ -1,0 +1,109 @@
+// Neighbours: the addresses a node talks with, where it knows them from, and what it knows of each.
+
+/// What a node knows of one neighbour.
+public struct Neighbour: Sendable {
+  public var address: Address
+  /// Named in the configuration: never pushed out.
+  public var configured: Bool
+  /// When a well-formed datagram last came from there.
+  public var lastHeard: Instant?
+  /// Whether it speaks Strata's own messages.
+  public var isStrata: Bool
+  /// Whether it has shown that it receives at this address.
+  public var isProven: Bool
+  /// The name it gives itself; not checked by anybody.
+  public var claimedName: String?
+  /// The largest datagram that is known to arrive there.
+  public var pathLimit: Int
+  public var datagramsIn: UInt64 = 0
+  public var datagramsOut: UInt64 = 0
+  public var bytesIn: UInt64 = 0
+  public var bytesOut: UInt64 = 0
+
+  /// The mark that this neighbour wants to see on split messages from us.
+  var cookie: UInt64?
+  /// When we last introduced ourselves.
+  var helloSent: Instant?
+  /// The messages too large for the path, waiting for the neighbour's cookie.
+  var waiting: WaitingMessages?
+  var probe: PathProbe?
+}
+
+/// Large messages that wait until their receiver has introduced itself.
+struct WaitingMessages: Sendable {
+  var packets: [[UInt8]] = []
+  var bytes = 0
+  var tries = 0
+}
+
+/// The table of neighbours, bounded. When it is full, the stranger heard longest ago makes room, then the proven one.
+struct NeighbourTable {
+  private(set) var slots: [Neighbour] = []
+  private var index: [Address: Int] = [:]
+  let limit: Int
+  private var lastAddress = Address()
+  private var lastIndex = -1
+
+  init(limit: Int) { self.limit = max(1, limit) }
+
+  var count: Int { slots.count }
+
+  subscript(_ place: Int) -> Neighbour {
+    _read { yield slots[place] }
+    _modify { yield &slots[place] }
+  }
+
+  /// Where an address stands; the last one asked for is found at once.
+  mutating func find(_ address: Address) -> Int? {
+    if lastIndex >= 0, lastAddress == address { return lastIndex }
+    guard let place = index[address] else { return nil }
+    lastAddress = address
+    lastIndex = place
+    return place
+  }
+
+  /// Where an address stands, without remembering the question.
+  func peek(_ address: Address) -> Int? { index[address] }
+
+  /// Adds an address that isn't there; answers its place and who made room, or nil when nobody could.
+  mutating func add(_ neighbour: Neighbour) -> (place: Int, evicted: Address?)? {
+    precondition(index[neighbour.address] == nil)
+    if slots.count < limit || neighbour.configured {
+      index[neighbour.address] = slots.count
+      slots.append(neighbour)
+      return (slots.count - 1, nil)
+    }
+    guard let victim = victim() else { return nil }
+    let evicted = slots[victim].address
+    index[evicted] = nil
+    index[neighbour.address] = victim
+    slots[victim] = neighbour
+    lastIndex = -1
+    return (victim, evicted)
+  }
+
+  /// Forgets an address.
+  mutating func remove(_ address: Address) {
+    guard let place = index.removeValue(forKey: address) else { return }
+    slots.remove(at: place)
+    lastIndex = -1
+    for later in place ..< slots.count { index[slots[later].address] = later }
+  }
+
+  private func victim() -> Int? {
+    var best: Int?
+    for place in slots.indices where !slots[place].configured {
+      guard let current = best else {
+        best = place
+        continue
+      }
+      if Self.goesBefore(slots[place], slots[current]) { best = place }
+    }
+    return best
+  }
+
+  private static func goesBefore(_ left: Neighbour, _ right: Neighbour) -> Bool {
+    if left.isProven != right.isProven { return !left.isProven }
+    return (left.lastHeard?.nanoseconds ?? .min) < (right.lastHeard?.nanoseconds ?? .min)
+  }
+}
