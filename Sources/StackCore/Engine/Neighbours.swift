@@ -36,12 +36,15 @@ struct WaitingMessages: Sendable {
   var tries = 0
 }
 
-/// The table of neighbours, bounded. When it is full, the stranger heard longest ago makes room, then the proven one.
+/// The table of neighbours, bounded.
+///
+/// When it is full, one that has been silent for a minute makes room, and a stranger makes room for a newcomer that has
+/// shown that it receives at its address. So a flood of invented senders can fill empty places, but pushes nobody out.
 struct NeighbourTable {
   private(set) var slots: [Neighbour] = []
   private var index: [Address: Int] = [:]
   let limit: Int
-  private var lastAddress = Address()
+  private var lastAddress = Address(high: 0, low: 0, port: 0)
   private var lastIndex = -1
 
   init(limit: Int) { self.limit = max(1, limit) }
@@ -65,15 +68,21 @@ struct NeighbourTable {
   /// Where an address stands, without remembering the question.
   func peek(_ address: Address) -> Int? { index[address] }
 
+  /// How long a neighbour must have been silent before a stranger may take its place.
+  static let silence = Duration.seconds(60)
+
   /// Adds an address that isn't there; answers its place and who made room, or nil when nobody could.
-  mutating func add(_ neighbour: Neighbour) -> (place: Int, evicted: Address?)? {
+  mutating func add(_ neighbour: Neighbour, at now: Instant) -> (place: Int, evicted: Address?)? {
     precondition(index[neighbour.address] == nil)
     if slots.count < limit || neighbour.configured {
       index[neighbour.address] = slots.count
       slots.append(neighbour)
       return (slots.count - 1, nil)
     }
-    guard let victim = victim() else { return nil }
+    guard let victim = victim(),
+      (slots[victim].lastHeard ?? Instant(nanoseconds: .min)) + Self.silence < now
+        || (neighbour.isProven && !slots[victim].isProven)
+    else { return nil }
     let evicted = slots[victim].address
     index[evicted] = nil
     index[neighbour.address] = victim

@@ -1,0 +1,111 @@
+// LayerContext: what a layer is lent for the length of one call, and its only way to the world.
+
+/// A layer's view of its node during one call. It can't be kept: the compiler refuses to let it escape.
+public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
+  // Sound: a context lives only inside a call that the node makes on the slot, and the node owns the slot.
+  @usableFromInline unowned(unsafe) let node: Node
+  @usableFromInline unowned(unsafe) let slot: LayerSlot<Layer>
+
+  @inlinable @_lifetime(borrow node) init(_ node: borrowing Node, _ slot: borrowing LayerSlot<Layer>) {
+    self.node = copy node
+    self.slot = copy slot
+  }
+
+  // MARK: Who and when
+
+  /// The time, the same during the whole call.
+  @inlinable public var now: Instant { node.now }
+  /// The node's name.
+  public var me: String { node.name }
+  /// The node's own address, as configured or bound.
+  public var address: Address { node.address }
+
+  // MARK: Chance
+
+  /// 64 random bits of the layer's own stream.
+  @inlinable public func random() -> UInt64 { slot.random.next() }
+  /// A number in `0 ..< bound`, each as likely.
+  @inlinable public func random(below bound: Int) -> Int { Int(slot.random.next(below: UInt64(bound))) }
+  /// A number in `0 ..< 1`.
+  @inlinable public func randomUnit() -> Double { slot.random.nextUnit() }
+  /// Heads, half of the time.
+  @inlinable public func coin() -> Bool { slot.random.next() & 1 == 0 }
+  /// One of the elements, each as likely; nil of none.
+  @inlinable public func pick<C: RandomAccessCollection>(_ elements: C) -> C.Element? where C.Index == Int {
+    elements.isEmpty ? nil : elements[elements.startIndex + random(below: elements.count)]
+  }
+  /// The elements in random order.
+  public func shuffled<Element>(_ elements: [Element]) -> [Element] {
+    var result = elements
+    var last = result.count - 1
+    while last > 0 {
+      result.swapAt(last, random(below: last + 1))
+      last -= 1
+    }
+    return result
+  }
+
+  // MARK: Sending
+
+  /// Sends a message in the packet field `number`, which the layer must have declared. Never waits and never fails: a
+  /// full outbox drops and counts, as the network does.
+  @inlinable public func send<Message: WireMessage>(_ message: Message, as number: UInt32, to destination: Address) {
+    guard let start = node.beginSend(number, to: destination) else { return }
+    message.encode(into: &node.outbox.writer)
+    node.endSend(start)
+  }
+
+  /// Sends a message to every neighbour, but for one.
+  @inlinable public func sendToNeighbours<Message: WireMessage>(
+    _ message: Message, as number: UInt32, except: Address? = nil
+  ) {
+    for place in 0 ..< node.neighbours.count where node.neighbours[place].address != except {
+      send(message, as: number, to: node.neighbours[place].address)
+    }
+  }
+
+  // MARK: Neighbours
+
+  /// The node's neighbours, in the order they became known.
+  public var neighbours: [Neighbour] { node.neighbours.slots }
+  /// What is known of one of them.
+  public func neighbour(_ address: Address) -> Neighbour? { node.neighbours.peek(address).map { node.neighbours[$0] } }
+
+  // MARK: Timers
+
+  /// Arms a timer; if it was armed already, it gets the new time.
+  public func arm(_ timer: Layer.Timer, after delay: Duration) { slot.arm(timer, at: node.now + delay, node) }
+  /// Forgets a timer; no matter if it wasn't armed.
+  public func cancel(_ timer: Layer.Timer) { slot.cancel(timer, node) }
+  /// Whether a timer is armed.
+  public func isArmed(_ timer: Layer.Timer) -> Bool { slot.tickets[timer] != nil }
+
+  // MARK: News
+
+  /// Publishes an event. Other layers get it after the present call has returned; people, once all that was written
+  /// before it is on disk.
+  public func publish<Event>(_ event: Event, on port: EventPort<Event>) {
+    node.publish(event, on: port, from: slot.name)
+  }
+  /// Writes a line to the node's log, made only when somebody reads that level.
+  public func log(_ level: LogLevel = .info, _ message: @autoclosure () -> String) {
+    node.log(level, layer: slot.name, message())
+  }
+
+  // MARK: Work, storage, files
+
+  /// Has work done elsewhere, and its result brought back as a call. False (and the work isn't done) when too much waits.
+  @discardableResult public func offload<Result: Sendable>(
+    _ work: @escaping @Sendable () -> Result,
+    then: @escaping (Layer) -> (Result, borrowing LayerContext<Layer>) -> Void
+  ) -> Bool {
+    node.offload(owner: slot.index, work) { [unowned node, unowned slot] result in
+      guard let layer = slot.layer, let result = result as? Result else { return }
+      then(layer)(result, LayerContext(node, slot))
+    }
+  }
+  /// What the layer keeps on disk.
+  public var storage: any LayerStorage { slot.storage }
+  /// The layer's access to files.
+  public var files: any LayerFiles { slot.files }
+}
