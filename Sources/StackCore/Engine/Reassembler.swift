@@ -71,8 +71,13 @@ struct Reassembler: ~Copyable {
     guard pieces <= 256, index >= 0, index < pieces else { return .malformed }
     let offset = index * pieceSize
     guard data.byteCount == min(pieceSize, total - offset) else { return .malformed }
-    if finished.contains(where: { $0.1 == message && $0.0 == source }) { return .duplicate }
-    let place = find(source, message) ?? open(source, message, total, pieceSize, pieces, now)
+    let place: Int
+    if let known = find(source, message) {
+      place = known
+    } else {
+      if finished.contains(where: { $0.1 == message && $0.0 == source }) { return .duplicate }
+      place = open(source, message, total, pieceSize, pieces, now)
+    }
     guard slots[place].total == total, slots[place].pieceSize == pieceSize else { return .malformed }
     let bit = UInt64(1) << UInt64(index & 63)
     guard slots[place].received[index >> 6] & bit == 0 else { return .duplicate }

@@ -1,0 +1,519 @@
+// Node: the engine. It owns the layers and is driven from outside: datagrams and time go in, datagrams and news come out.
+
+/// A node, without a clock, a socket or a thread of its own.
+///
+/// A driver (the event loop of a real node, or the simulator) calls it with what happens and when, then takes what it has
+/// to send and to say. Every call belongs to one thread at a time. After each round the driver calls `commit()`, and only
+/// then `withOutgoing` and `takeNews`: nothing leaves the node before what it rests on is on disk.
+public final class Node {
+  /// The node's name.
+  public let name: String
+  /// The address the node speaks from; the driver sets it once it is bound.
+  public var address: Address
+  /// The time of the present call.
+  public internal(set) var now = Instant(nanoseconds: 0)
+  /// Whether anybody takes the events.
+  public var observesEvents = false
+  /// The least important log level that is wanted.
+  public var logLevel = LogLevel.info
+
+  let limits: NodeLimits
+  let storageRoot: any NodeStorage
+  private let filesFor: (String) -> any LayerFiles
+  let seed: UInt64
+  private(set) var peers: [Address]
+
+  var slots: [AnyLayerSlot?] = []
+  @usableFromInline var ports = PortTable()
+  @usableFromInline var outbox: Outbox
+  var neighbours: NeighbourTable
+  var timers = TimerQueue()
+  var reassembler = Reassembler()
+  var coreRandom: RandomStream
+  var cookieKey: SipKey
+  var scratch = WireWriter(limit: NodeLimits.largestMessage + 64)
+
+  var commands: [RegisteredCommand] = []
+  var events: [RegisteredEvent] = []
+  var metrics: [RegisteredMetric] = []
+  var subscriptions: [Subscription] = []
+  var services: [String: RegisteredService] = [:]
+  var news: [NodeNews] = []
+
+  private var queue: [(subscription: Subscription, event: Any)] = []
+  private var settling = false
+  private var jobs: [Job] = []
+  private var completions: [UInt64: (owner: Int32, then: (any Sendable) -> Void)] = [:]
+  private var openCalls: [(id: UInt64, owner: Int32, cancel: (CommandError) -> Void)] = []
+  private var nextNumber: UInt64 = 1
+  private(set) var isRunning = false
+
+  var drops = [UInt64](repeating: 0, count: DropReason.allCases.count)
+  var datagramsIn: UInt64 = 0
+  var bytesIn: UInt64 = 0
+  var datagramsOut: UInt64 = 0
+  var bytesOut: UInt64 = 0
+  var unknownFields: UInt64 = 0
+  var timersFired: UInt64 = 0
+  /// The port whose message is being sent, and to whom.
+  private var sendingPort = 0
+  private var sendingTo = Address(high: 0, low: 0, port: 0)
+  private var sendingPlace: Int?
+  /// The field being received.
+  private var receivingNumber: UInt32 = 0
+  /// Whether a layer speaks the Peersters' own messages, so that a neighbour may be one of them.
+  private(set) var speaksPeerster = false
+  var armedCoreTimers: Set<Int32> = []
+  /// The bytes of all large messages that wait for an introduction.
+  var totalWaiting = 0
+
+  struct RegisteredCommand {
+    var description: CommandDescription
+    var owner: Int32
+    var run: (JSON, @escaping (CommandReply) -> Void, UInt64) throws -> Void
+  }
+  struct RegisteredEvent {
+    var layer: String
+    var name: String
+    var summary: String
+    var schema: Schema
+    var owner: Int32
+    var count: UInt64 = 0
+  }
+  struct RegisteredMetric {
+    var description: MetricDescription
+    var owner: Int32
+    init(_ description: MetricDescription, owner: Int32) {
+      self.description = description
+      self.owner = owner
+    }
+  }
+  struct RegisteredService {
+    var owner: Int32
+    var layer: String
+    var value: Any
+  }
+  struct Subscription {
+    var port: String
+    var owner: Int32
+    var deliver: (Any) -> Void
+  }
+
+  // MARK: Building
+
+  /// Builds a node and its layers, providers first. Nothing is started; on an error nothing remains.
+  public init(
+    _ blueprint: NodeBlueprint, storage: any NodeStorage, files: @escaping (_ layer: String) -> any LayerFiles
+  ) throws {
+    name = blueprint.name
+    address = blueprint.address
+    peers = blueprint.peers
+    limits = blueprint.limits
+    seed = blueprint.seed
+    storageRoot = storage
+    filesFor = files
+    outbox = Outbox(limit: blueprint.limits.outboxBytes)
+    neighbours = NeighbourTable(limit: blueprint.limits.neighbours)
+    coreRandom = RandomStream(seed: blueprint.seed, name: "core")
+    cookieKey = SipKey(k0: coreRandom.next(), k1: coreRandom.next())
+    try declareCorePorts()
+    for (type, section) in try buildOrder(blueprint.layers) { try add(type, section: section) }
+  }
+
+  private func declareCorePorts() throws(BuildError) {
+    func declare<M: WireMessage>(_ number: UInt32, _: M.Type) throws(BuildError) {
+      _ = try ports.declare(
+        number, owner: -1, layer: "core", sendOnly: false, name: M.messageName, schema: { WireSchema.of(M.self) })
+    }
+    try declare(CoreField.piece, Piece.self)
+    try declare(CoreField.hello, Hello.self)
+    try declare(CoreField.probe, PathProbeMessage.self)
+    try declare(CoreField.probeReply, PathProbeReply.self)
+    events.append(
+      .init(
+        layer: "core", name: NeighbourChange.port.name, summary: NeighbourChange.port.summary,
+        schema: Schema.of(output: NeighbourChange.self), owner: -1))
+  }
+
+  /// Builds one layer into the node; `start` is the caller's.
+  func add<Layer: ProtocolLayer>(_: Layer.Type, section: JSON) throws {
+    let manifest = Layer.manifest
+    let path = "layers.\(manifest.name)"
+    let config = try decodeSettings(Layer.Config.self, from: section, at: path)
+    let slot = LayerSlot<Layer>(
+      name: manifest.name, index: Int32(slots.count),
+      random: RandomStream(seed: seed, name: "layer.\(manifest.name)"),
+      storage: try storageRoot.namespace(manifest.name, version: manifest.storageVersion),
+      files: filesFor(manifest.name))
+    slot.settings = try JSON(encoding: config)
+    slots.append(slot)
+    do {
+      let setup = LayerSetup<Layer>(node: self, slot: slot)
+      let layer = try Layer(config: config, setup: setup)
+      if let failure = setup.failures.first { throw failure }
+      for service in manifest.provides where services[service]?.owner != slot.index {
+        throw BuildError(path: path, "its manifest names the service \(service), but it doesn't provide it")
+      }
+      slot.layer = layer
+      for bind in setup.bindings { bind(layer) }
+    } catch {
+      withdraw(slot)
+      slots.removeLast()
+      throw error
+    }
+    speaksPeerster = ports.hasPeersterPorts
+  }
+
+  /// Takes back all that a layer has registered.
+  func withdraw(_ slot: AnyLayerSlot) {
+    let owner = slot.index
+    slot.cancelTimers(self)
+    ports.remove(owner: owner)
+    commands.removeAll { $0.owner == owner }
+    events.removeAll { $0.owner == owner }
+    metrics.removeAll { $0.owner == owner }
+    subscriptions.removeAll { $0.owner == owner }
+    for name in services.filter({ $0.value.owner == owner }).keys.sorted() { services[name] = nil }
+    for id in completions.filter({ $0.value.owner == owner }).keys.sorted() { completions[id] = nil }
+    speaksPeerster = ports.hasPeersterPorts
+  }
+
+  // MARK: The driver's side
+
+  /// Starts the layers, in the order they were built.
+  public func start(at time: Instant) {
+    advance(to: time)
+    isRunning = true
+    for peer in peers { configure(peer) }
+    for slot in slots { slot?.start(self) }
+    settle()
+  }
+
+  /// Stops the layers, in reverse order. What they sent still waits to be taken.
+  public func stop(at time: Instant) {
+    advance(to: time)
+    for call in openCalls { call.cancel(CommandError(.unavailable, code: "stopping", "the node stops")) }
+    for slot in slots.reversed() {
+      slot?.stop(self)
+      slot?.cancelTimers(self)
+    }
+    settle()
+    isRunning = false
+  }
+
+  /// A datagram has come in.
+  public func receive(_ datagram: RawSpan, from sender: Address, at time: Instant) {
+    advance(to: time)
+    datagramsIn &+= 1
+    bytesIn &+= UInt64(datagram.byteCount)
+    if datagram.byteCount == 0 { return drop(.empty) }
+    do throws(WireError) { try dispatch(datagram, from: sender, whole: false) } catch { drop(.malformed) }
+    if !queue.isEmpty { settle() }
+  }
+
+  /// When the node next wants to be called, if ever.
+  public var nextDeadline: Instant? { timers.nextDeadline }
+
+  /// Fires the timers that are due.
+  public func fireTimers(at time: Instant) {
+    advance(to: time)
+    // What a timer arms for the present instant waits for the next call, so that this one ends.
+    var budget = timers.count
+    while budget > 0, let key = timers.popDue(at: now) {
+      budget -= 1
+      timersFired &+= 1
+      if key.owner < 0 { coreTimer(key.number) } else { slots[Int(key.owner)]?.fire(key.number, self) }
+      settle()
+    }
+  }
+
+  /// The work that layers have offloaded since the last call.
+  public func takeJobs() -> [Job] {
+    if jobs.isEmpty { return [] }
+    defer { jobs = [] }
+    return jobs
+  }
+
+  /// A job's result has come.
+  public func complete(_ id: UInt64, _ result: any Sendable, at time: Instant) {
+    advance(to: time)
+    completions.removeValue(forKey: id)?.then(result)
+    settle()
+  }
+
+  /// Makes durable what layers have written. Until it succeeds, nothing may leave the node.
+  public func commit() throws(StorageError) { if storageRoot.isDirty { try storageRoot.commit() } }
+
+  /// Lends the datagrams that wait. The body answers how many entries it has sent whole, and how many bytes of the next
+  /// one (a multiple of its segment size).
+  public func withOutgoing(
+    _ body: (_ bytes: UnsafeRawPointer, _ entries: UnsafeBufferPointer<OutgoingDatagrams>) -> (entries: Int, bytes: Int)
+  ) {
+    if outbox.isEmpty { return }
+    let taken = outbox.entries.withUnsafeBufferPointer { all in
+      body(UnsafeRawPointer(outbox.writer.base), UnsafeBufferPointer(rebasing: all[outbox.taken...]))
+    }
+    precondition(taken.entries >= 0 && taken.entries <= outbox.waiting)
+    for place in outbox.taken ..< outbox.taken + taken.entries {
+      datagramsOut &+= UInt64(outbox.entries[place].count)
+      bytesOut &+= UInt64(outbox.entries[place].byteCount)
+    }
+    outbox.taken += taken.entries
+    if taken.bytes > 0, !outbox.isEmpty {
+      outbox.entries[outbox.taken].offset += taken.bytes
+      outbox.entries[outbox.taken].byteCount -= taken.bytes
+      bytesOut &+= UInt64(taken.bytes)
+      datagramsOut &+= UInt64(taken.bytes / max(1, outbox.entries[outbox.taken].segmentSize))
+    }
+    outbox.settle()
+  }
+
+  /// Whether datagrams wait to be taken.
+  public var hasOutgoing: Bool { !outbox.isEmpty }
+
+  /// Gives up all datagrams that wait.
+  public func dropOutgoing(_ reason: DropReason) {
+    let waiting = outbox.entries[outbox.taken...].reduce(0) { $0 + $1.count }
+    drop(reason, UInt64(waiting))
+    outbox.taken = outbox.entries.count
+    outbox.settle()
+  }
+
+  /// Counts what the driver could not send.
+  public func countDrop(_ reason: DropReason, _ amount: Int = 1) { drop(reason, UInt64(amount)) }
+
+  /// Answers, events and log lines, in the order they came about.
+  public func takeNews() -> [NodeNews] {
+    if news.isEmpty { return [] }
+    defer { news = [] }
+    return news
+  }
+
+  /// Whether answers, events or log lines wait.
+  public var hasNews: Bool { !news.isEmpty }
+
+  /// Calls a command. The sink gets the pieces of the answer through `takeNews`; the answer is the call's number.
+  @discardableResult
+  public func call(
+    _ layer: String, _ command: String, _ input: JSON, at time: Instant, _ sink: @escaping (CommandReply) -> Void
+  ) -> UInt64 {
+    advance(to: time)
+    let id = nextNumber
+    nextNumber += 1
+    func fail(_ error: CommandError) { news.append(.reply(.failed(error), to: sink)) }
+    if let found = commands.first(where: { $0.description.layer == layer && $0.description.name == command }) {
+      if found.description.progress != nil, openCalls.count >= limits.calls {
+        fail(CommandError(.unavailable, code: "too-many-calls", "\(limits.calls) commands are under way already"))
+      } else {
+        do { try found.run(input, sink, id) } catch { fail(CommandError(describing: error)) }
+      }
+    } else {
+      fail(unknownCommand(layer, command))
+    }
+    settle()
+    return id
+  }
+
+  private func unknownCommand(_ layer: String, _ command: String) -> CommandError {
+    let layers = slots.compactMap { $0?.name }
+    guard layers.contains(layer) else {
+      return CommandError(
+        .notFound, code: "unknown-layer",
+        "this node has no layer \(layer); it has \(layers.isEmpty ? "none" : layers.joined(separator: ", "))")
+    }
+    let known = commands.filter { $0.description.layer == layer }.map(\.description.name)
+    return CommandError(
+      .notFound, code: "unknown-command",
+      "layer \(layer) has no command \(command); it has \(known.isEmpty ? "none" : known.joined(separator: ", "))")
+  }
+
+  /// Ends a call that is under way; its layer is told. No matter if it has ended.
+  public func cancel(call id: UInt64, at time: Instant) {
+    advance(to: time)
+    openCalls.first { $0.id == id }?.cancel(CommandError(.cancelled, "the call was cancelled"))
+    settle()
+  }
+
+  // MARK: The layers' side
+
+  func callStarted(_ id: UInt64, owner: Int32, _ cancel: @escaping (CommandError) -> Void) {
+    openCalls.append((id, owner, cancel))
+  }
+
+  func callEnded(_ id: UInt64) { openCalls.removeAll { $0.id == id } }
+
+  /// Ends the calls of one layer.
+  func cancelCalls(owner: Int32, _ reason: CommandError) {
+    for call in openCalls where call.owner == owner { call.cancel(reason) }
+  }
+
+  func publish<Event>(_ event: Event, on port: EventPort<Event>, from layer: String) where Event: Codable & Sendable {
+    guard let place = events.firstIndex(where: { $0.name == port.name && $0.layer == layer }) else {
+      preconditionFailure("layer \(layer) publishes \(port.name), which it has not declared with setup.event")
+    }
+    events[place].count &+= 1
+    if observesEvents {
+      if news.count < limits.news {
+        news.append(
+          .event(.init(layer: layer, name: port.name, time: now) { (try? JSON(encoding: event)) ?? .null }))
+      } else {
+        drop(.newsFull)
+      }
+    }
+    for subscription in subscriptions where subscription.port == port.name {
+      if queue.count < limits.queuedEvents { queue.append((subscription, event)) } else { drop(.newsFull) }
+    }
+  }
+
+  func log(_ level: LogLevel, layer: String, _ message: @autoclosure () -> String) {
+    guard level >= logLevel else { return }
+    if news.count < limits.news {
+      news.append(.log(.init(level: level, layer: layer, time: now, message: message())))
+    } else {
+      drop(.newsFull)
+    }
+  }
+
+  func offload<Result: Sendable>(
+    owner: Int32, _ work: @escaping @Sendable () -> Result, then: @escaping (any Sendable) -> Void
+  ) -> Bool {
+    guard completions.count < limits.jobs else { return false }
+    let id = nextNumber
+    nextNumber += 1
+    completions[id] = (owner, then)
+    jobs.append(Job(id: id, run: work))
+    return true
+  }
+
+  // MARK: Inside
+
+  func advance(to time: Instant) { if time > now { now = time } }
+
+  @usableFromInline func drop(_ reason: DropReason) { drop(reason, 1) }
+
+  func drop(_ reason: DropReason, _ amount: UInt64) {
+    guard let place = DropReason.allCases.firstIndex(of: reason) else { return }
+    drops[place] &+= amount
+  }
+
+  /// Hands queued events to their subscribers, until there are none.
+  func settle() {
+    if settling || queue.isEmpty { return }
+    settling = true
+    defer { settling = false }
+    var next = 0
+    // Layers that answer each other's events for ever are stopped here; what they would still say is dropped.
+    let most = limits.queuedEvents * 4
+    while next < queue.count, next < most {
+      let (subscription, event) = queue[next]
+      next += 1
+      if slots[Int(subscription.owner)] != nil { subscription.deliver(event) }
+    }
+    if next < queue.count { drop(.newsFull, UInt64(queue.count - next)) }
+    queue.removeAll(keepingCapacity: queue.count < 256)
+  }
+
+  @usableFromInline func bind(_ place: Int, _ handler: @escaping PortHandler) { ports.ports[place].handler = handler }
+
+  /// Reads a packet: first its shape, then each message it holds.
+  func dispatch(_ packet: RawSpan, from sender: Address, whole: Bool) throws(WireError) {
+    var shape = WireReader(packet)
+    while let tag = try shape.nextTag() { try shape.skip(tag) }
+    var reader = WireReader(packet)
+    while let tag = try reader.nextTag() {
+      guard tag.type == .bytes else {
+        if tag.number == CoreField.capability, tag.type == .varint { heard(sender, strata: true) }
+        try reader.skip(tag)
+        continue
+      }
+      let body = try reader.readBytes()
+      if PortTable.core.contains(tag.number) {
+        try receiveCore(tag.number, body, from: sender, whole: whole)
+      } else {
+        try deliver(tag.number, body, from: sender)
+      }
+    }
+  }
+
+  private func deliver(_ number: UInt32, _ body: RawSpan, from sender: Address) throws(WireError) {
+    guard let place = ports.find(number), let handler = ports.ports[place].handler else {
+      unknownFields &+= 1
+      heard(sender, strata: number >= 32)
+      return
+    }
+    ports.ports[place].messagesIn &+= 1
+    ports.ports[place].bytesIn &+= UInt64(body.byteCount)
+    receivingNumber = number
+    do throws(WireError) { try handler(body, sender) } catch {
+      // A handler may have switched its layer off, and the port's place with it.
+      if let again = ports.find(number) { ports.ports[again].malformed &+= 1 }
+      throw error
+    }
+  }
+
+  /// A message has been read: its sender is a neighbour.
+  @usableFromInline func accepted(from sender: Address) { heard(sender, strata: receivingNumber >= 32) }
+
+  // MARK: Sending
+
+  /// Starts a message to a neighbour: writes its tag and answers where its length will stand; nil when it can't go.
+  @usableFromInline func beginSend(_ number: UInt32, to destination: Address) -> Int? {
+    guard let place = ports.find(number) else {
+      preconditionFailure("field \(number) is sent but not declared; use setup.on or setup.sends")
+    }
+    sendingPlace = neighbours.find(destination)
+    if number >= 32, speaksPeerster, !(sendingPlace.map { neighbours[$0].isStrata } ?? false) {
+      drop(.notStrata)
+      return nil
+    }
+    guard outbox.waiting < outbox.entryLimit else {
+      drop(.outboxFull)
+      return nil
+    }
+    sendingPort = place
+    sendingTo = destination
+    outbox.writer.writeTag(number, .bytes)
+    return outbox.writer.beginNested()
+  }
+
+  /// Ends a message: its length, our mark, and the way it will go.
+  @usableFromInline func endSend(_ start: Int) {
+    outbox.writer.endNested(start)
+    let number = ports.ports[sendingPort].number
+    let isStrata = sendingPlace.map { neighbours[$0].isStrata } ?? !speaksPeerster
+    if number < 32, !isStrata {
+      outbox.writer.writeTag(CoreField.capability, .varint)
+      outbox.writer.writeVarint(1)
+    }
+    let offset = packetStart
+    if outbox.writer.overflowed {
+      outbox.writer.truncate(to: offset)
+      return drop(.outboxFull)
+    }
+    let size = outbox.writer.count - offset
+    ports.ports[sendingPort].messagesOut &+= 1
+    ports.ports[sendingPort].bytesOut &+= UInt64(size)
+    enqueue(from: offset, to: sendingTo, place: sendingPlace, isStrata: isStrata)
+  }
+
+  /// Where the packet being written began: after the last entry.
+  var packetStart: Int {
+    guard let last = outbox.entries.last else { return 0 }
+    return last.offset + last.byteCount
+  }
+}
+
+extension CommandError {
+  /// Any error a command may throw, as an answer.
+  init(describing error: any Error) {
+    switch error {
+    case let error as CommandError: self = error
+    case let error as JSONCodingError: self.init(.invalid, code: "invalid-input", error.description)
+    case let error as FileError:
+      self.init(error.kind == .notFound ? .notFound : .refused, code: "file-\(error.kind.rawValue)", error.message)
+    case let error as StorageError:
+      self.init(.unavailable, code: "storage-\(error.kind.rawValue)", error.message)
+    default: self.init(.failed, "\(error)")
+    }
+  }
+}
