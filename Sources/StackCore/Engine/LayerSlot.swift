@@ -3,14 +3,16 @@
 /// A slot as the node sees it, whatever layer is in it.
 @usableFromInline class AnyLayerSlot {
   let name: String
+  let summary: String
   let index: Int32
   let storage: any LayerStorage
   let files: any LayerFiles
   /// The layer's section of the configuration, with the defaults filled in.
   var settings: JSON = .null
 
-  init(name: String, index: Int32, storage: any LayerStorage, files: any LayerFiles) {
+  init(name: String, summary: String, index: Int32, storage: any LayerStorage, files: any LayerFiles) {
     self.name = name
+    self.summary = summary
     self.index = index
     self.storage = storage
     self.files = files
@@ -33,10 +35,10 @@
   private var free: [Int32] = []
 
   init(
-    name: String, index: Int32, random: RandomStream, storage: any LayerStorage, files: any LayerFiles
+    name: String, summary: String, index: Int32, random: RandomStream, storage: any LayerStorage, files: any LayerFiles
   ) {
     self.random = random
-    super.init(name: name, index: index, storage: storage, files: files)
+    super.init(name: name, summary: summary, index: index, storage: storage, files: files)
   }
 
   func arm(_ timer: Layer.Timer, at deadline: Instant, _ node: Node) {

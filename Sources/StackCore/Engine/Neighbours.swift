@@ -10,7 +10,7 @@ public struct Neighbour: Sendable {
   /// Whether it speaks Strata's own messages.
   public var isStrata: Bool
   /// Whether it has shown that it receives at this address.
-  public var isProven: Bool
+  public var isProven: Bool = false
   /// The name it gives itself; not checked by anybody.
   public var claimedName: String?
   /// The largest datagram that is known to arrive there.

@@ -21,7 +21,7 @@ public final class Node {
   let storageRoot: any NodeStorage
   private let filesFor: (String) -> any LayerFiles
   let seed: UInt64
-  private(set) var peers: [Address]
+  var peers: [Address]
 
   var slots: [AnyLayerSlot?] = []
   @usableFromInline var ports = PortTable()
@@ -99,6 +99,9 @@ public final class Node {
     var deliver: (Any) -> Void
   }
 
+  var jobsUnderWay: Int { completions.count }
+  var callsOpen: Int { openCalls.count }
+
   // MARK: Building
 
   /// Builds a node and its layers, providers first. Nothing is started; on an error nothing remains.
@@ -141,7 +144,7 @@ public final class Node {
     let path = "layers.\(manifest.name)"
     let config = try decodeSettings(Layer.Config.self, from: section, at: path)
     let slot = LayerSlot<Layer>(
-      name: manifest.name, index: Int32(slots.count),
+      name: manifest.name, summary: manifest.summary, index: Int32(slots.count),
       random: RandomStream(seed: seed, name: "layer.\(manifest.name)"),
       storage: try storageRoot.namespace(manifest.name, version: manifest.storageVersion),
       files: filesFor(manifest.name))

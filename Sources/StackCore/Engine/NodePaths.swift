@@ -24,6 +24,11 @@ extension Node {
 
   // MARK: Neighbours
 
+  /// The address of a neighbour, by its place; nil after the last.
+  @usableFromInline func neighbourAddress(at place: Int) -> Address? {
+    place < neighbours.count ? neighbours[place].address : nil
+  }
+
   /// A neighbour of the configuration.
   func configure(_ peer: Address) {
     guard peer != address else { return }
@@ -274,7 +279,7 @@ extension Node {
     guard waiting.bytes + scratch.count <= 512 << 10, totalWaiting + scratch.count <= 4 << 20 else {
       return drop(.unproven)
     }
-    waiting.packets.append(scratch.bytes.withUnsafeBytes { [UInt8]($0) })
+    waiting.packets.append(scratch.copied())
     waiting.bytes += scratch.count
     totalWaiting += scratch.count
     neighbours[place].waiting = waiting
@@ -352,11 +357,20 @@ extension Node {
     case .duplicate: break
     case .malformed: throw .badValue
     case .whole(let slot):
-      defer { reassembler.release(slot) }
       let bytes = reassembler.bytes(of: slot)
       // The slot's buffer stays as it is until it is released, after this call.
-      try dispatch(RawSpan(_unsafeBytes: bytes), from: sender, whole: true)
+      let failure = dispatchWhole(bytes, from: sender)
+      reassembler.release(slot)
+      if let failure { throw failure }
     }
+  }
+
+  private func dispatchWhole(_ bytes: UnsafeRawBufferPointer, from sender: Address) -> WireError? {
+    let packet = RawSpan(_unsafeBytes: bytes)
+    do throws(WireError) {
+      try dispatch(packet, from: sender, whole: true)
+      return nil
+    } catch { return error }
   }
 
   private func expirePieces() {

@@ -59,8 +59,10 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
   @inlinable public func sendToNeighbours<Message: WireMessage>(
     _ message: Message, as number: UInt32, except: Address? = nil
   ) {
-    for place in 0 ..< node.neighbours.count where node.neighbours[place].address != except {
-      send(message, as: number, to: node.neighbours[place].address)
+    var place = 0
+    while let neighbour = node.neighbourAddress(at: place) {
+      if neighbour != except { send(message, as: number, to: neighbour) }
+      place += 1
     }
   }
 

@@ -98,7 +98,7 @@ extension WireMessage {
   public func encoded() -> [UInt8] {
     var writer = WireWriter()
     encode(into: &writer)
-    return writer.bytes.withUnsafeBytes { [UInt8]($0) }
+    return writer.copied()
   }
 
   /// Reads a message from bytes that hold nothing else.

@@ -34,6 +34,9 @@
     }
   }
 
+  /// The bytes written so far, as an array of their own.
+  public func copied() -> [UInt8] { [UInt8](UnsafeRawBufferPointer(start: base, count: written)) }
+
   /// Makes room for so many more bytes; false, and `overflowed`, when the limit forbids it.
   @inlinable mutating func reserve(_ more: Int) -> Bool {
     if written &+ more <= capacity { return true }

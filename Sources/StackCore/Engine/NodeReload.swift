@@ -1,0 +1,147 @@
+// NodeReload: a running node takes on another configuration, and says of each changed key what came of it.
+
+/// What came of one changed key.
+public struct ReloadAnswer: Sendable, Hashable, Codable {
+  public enum Outcome: String, Sendable, Hashable, Codable, CaseIterable {
+    /// It is in force now.
+    case applied
+    /// It will be in force after a restart.
+    case needsRestart = "needs a restart"
+    /// It was refused; the message says why, and the old value stays.
+    case refused
+  }
+  /// The key's path, such as `layers.gossip.antiEntropy`.
+  public var path: String
+  public var outcome: Outcome
+  public var message: String?
+  public init(path: String, outcome: Outcome, message: String? = nil) {
+    self.path = path
+    self.outcome = outcome
+    self.message = message
+  }
+}
+
+extension Node {
+  /// Takes on another set of neighbours and layers.
+  ///
+  /// A layer that is new is built and started; one that is gone is stopped; both also concern the layers that use or
+  /// require its services, which are started anew. Of a layer that stays, settings marked `live` are applied and all
+  /// others need a restart. When the new set can't be built, nothing changes and the error says why.
+  public func reload(
+    peers newPeers: [Address], layers wanted: [(type: any ProtocolLayer.Type, section: JSON)], at time: Instant
+  ) throws -> [ReloadAnswer] {
+    advance(to: time)
+    let order = try buildOrder(wanted)
+    for (type, section) in wanted { try checkSettings(type, section) }
+    var answers = reloadPeers(newPeers)
+    let names = order.map { $0.type.manifest.name }
+    let running = slots.compactMap { $0?.name }
+    let gone = running.filter { !names.contains($0) }
+    let added = names.filter { !running.contains($0) }
+    let anew = dependents(of: gone + added, among: wanted.map(\.type)).filter { running.contains($0) }
+    for slot in slots.reversed() {
+      if let slot, gone.contains(slot.name) || anew.contains(slot.name) { takeOut(slot) }
+    }
+    for name in gone { answers.append(.init(path: "layers.\(name)", outcome: .applied, message: "switched off")) }
+    for (type, section) in order {
+      let name = type.manifest.name
+      if added.contains(name) || anew.contains(name) {
+        answers.append(bring(type, section, added.contains(name) ? "switched on" : "started anew"))
+      } else {
+        answers += apply(type, section)
+      }
+    }
+    settle()
+    return answers
+  }
+
+  private func checkSettings<Layer: ProtocolLayer>(_: Layer.Type, _ section: JSON) throws {
+    _ = try decodeSettings(Layer.Config.self, from: section, at: "layers.\(Layer.manifest.name)")
+  }
+
+  private func reloadPeers(_ newPeers: [Address]) -> [ReloadAnswer] {
+    let old = peers
+    guard old != newPeers else { return [] }
+    for peer in old where !newPeers.contains(peer) { unconfigure(peer) }
+    for peer in newPeers where !old.contains(peer) { configure(peer) }
+    peers = newPeers
+    return [.init(path: "peers", outcome: .applied)]
+  }
+
+  /// The layers that use or require, directly or not, what some layers provide.
+  private func dependents(of names: [String], among types: [any ProtocolLayer.Type]) -> [String] {
+    var affected = names
+    var found: [String] = []
+    while let name = affected.popLast() {
+      let provided = types.first { $0.manifest.name == name }?.manifest.provides ?? providedServices(by: name)
+      for type in types {
+        let manifest = type.manifest
+        guard !found.contains(manifest.name), !names.contains(manifest.name) else { continue }
+        if (manifest.requires + manifest.uses).contains(where: provided.contains) {
+          found.append(manifest.name)
+          affected.append(manifest.name)
+        }
+      }
+    }
+    return found
+  }
+
+  private func providedServices(by layer: String) -> [String] {
+    services.filter { $0.value.layer == layer }.keys.sorted()
+  }
+
+  private func takeOut(_ slot: AnyLayerSlot) {
+    cancelCalls(owner: slot.index, CommandError(.unavailable, code: "switched-off", "layer \(slot.name) was switched off"))
+    slot.stop(self)
+    settle()
+    withdraw(slot)
+    slots[Int(slot.index)] = nil
+  }
+
+  private func bring(_ type: any ProtocolLayer.Type, _ section: JSON, _ message: String) -> ReloadAnswer {
+    let path = "layers.\(type.manifest.name)"
+    do {
+      try add(type, section: section)
+      slots[slots.count - 1]?.start(self)
+      return .init(path: path, outcome: .applied, message: message)
+    } catch {
+      return .init(path: path, outcome: .refused, message: "\(error)")
+    }
+  }
+
+  /// Applies the live settings of a layer that stays.
+  private func apply<Layer: ProtocolLayer>(_: Layer.Type, _ section: JSON) -> [ReloadAnswer] {
+    let name = Layer.manifest.name
+    guard let slot = slots.first(where: { $0?.name == name }) ?? nil,
+      let config = try? decodeSettings(Layer.Config.self, from: section, at: "layers.\(name)"),
+      let wanted = try? JSON(encoding: config), wanted != slot.settings,
+      case .object(let new) = wanted, case .object(let old) = slot.settings
+    else { return [] }
+    let live = Schema.of(config: Layer.Config.self).liveKeys
+    var merged = old
+    var answers: [ReloadAnswer] = []
+    for key in new.keys where new[key] != old[key] {
+      let path = "layers.\(name).\(key)"
+      if live.contains(key) {
+        merged[key] = new[key]
+        answers.append(.init(path: path, outcome: .applied))
+      } else {
+        answers.append(.init(path: path, outcome: .needsRestart))
+      }
+    }
+    if merged != old {
+      do { try slot.reconfigure(.object(merged), self) } catch {
+        return answers.map { .init(path: $0.path, outcome: .refused, message: "\(error)") }
+      }
+    }
+    return answers
+  }
+}
+
+extension Schema {
+  /// The keys of an object whose change needs no restart.
+  var liveKeys: [String] {
+    guard case .object(let properties) = kind else { return [] }
+    return properties.filter(\.live).map(\.name)
+  }
+}
