@@ -256,7 +256,24 @@ private struct ProbeMembers<Key: CodingKey>: KeyedDecodingContainerProtocol {
     try node.member(key.stringValue, isRequired: !(T.self is any OptionalType.Type)).decode(type)
   }
 
-  func decodeIfPresent<T: Decodable>(_ type: T.Type, forKey key: Key) -> T? {
+  func decodeIfPresent<T: Decodable>(_ type: T.Type, forKey key: Key) -> T? { absent(type, key) }
+  // One for each type of the protocol, whose own would be preferred to the one above.
+  func decodeIfPresent(_ type: Bool.Type, forKey key: Key) -> Bool? { absent(type, key) }
+  func decodeIfPresent(_ type: String.Type, forKey key: Key) -> String? { absent(type, key) }
+  func decodeIfPresent(_ type: Double.Type, forKey key: Key) -> Double? { absent(type, key) }
+  func decodeIfPresent(_ type: Float.Type, forKey key: Key) -> Float? { absent(type, key) }
+  func decodeIfPresent(_ type: Int.Type, forKey key: Key) -> Int? { absent(type, key) }
+  func decodeIfPresent(_ type: Int8.Type, forKey key: Key) -> Int8? { absent(type, key) }
+  func decodeIfPresent(_ type: Int16.Type, forKey key: Key) -> Int16? { absent(type, key) }
+  func decodeIfPresent(_ type: Int32.Type, forKey key: Key) -> Int32? { absent(type, key) }
+  func decodeIfPresent(_ type: Int64.Type, forKey key: Key) -> Int64? { absent(type, key) }
+  func decodeIfPresent(_ type: UInt.Type, forKey key: Key) -> UInt? { absent(type, key) }
+  func decodeIfPresent(_ type: UInt8.Type, forKey key: Key) -> UInt8? { absent(type, key) }
+  func decodeIfPresent(_ type: UInt16.Type, forKey key: Key) -> UInt16? { absent(type, key) }
+  func decodeIfPresent(_ type: UInt32.Type, forKey key: Key) -> UInt32? { absent(type, key) }
+  func decodeIfPresent(_ type: UInt64.Type, forKey key: Key) -> UInt64? { absent(type, key) }
+
+  private func absent<T: Decodable>(_ type: T.Type, _ key: Key) -> T? {
     node.member(key.stringValue, isRequired: false).optional(type)
     return nil
   }
@@ -294,5 +311,10 @@ private struct ProbeElements: UnkeyedDecodingContainer {
 }
 
 /// Marks optionals among types.
-protocol OptionalType {}
-extension Optional: OptionalType {}
+protocol OptionalType {
+  /// No value.
+  static var absent: Self { get }
+}
+extension Optional: OptionalType {
+  static var absent: Self { nil }
+}
