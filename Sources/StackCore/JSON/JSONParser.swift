@@ -213,6 +213,7 @@ struct JSONParser {
       leave()
       return .object(members)
     }
+    members.reserveCapacity(4)  // spares most objects two moves
     while true {
       try member(into: &members)
       skipSpace()
