@@ -114,7 +114,7 @@ import Testing
     ("FOO / HTTP/1.1\r\n\r\n", "501"), ("TRACE / HTTP/1.1\r\n\r\n", "501"), ("nonsense\r\n\r\n", "400"),
     ("GET /%00 HTTP/1.1\r\n\r\n", "400"), ("GET /%zz HTTP/1.1\r\n\r\n", "400"), ("GET /%ff HTTP/1.1\r\n\r\n", "400"),
     ("GET /%0a HTTP/1.1\r\n\r\n", "400"), ("GET /?a=%1 HTTP/1.1\r\n\r\n", "400"), ("GET / HTTP/9.1\r\n\r\n", "400"),
-    ("GET / HTTP/1.1\r\nContent-Length: 30\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n", "400"),
+    ("GET / HTTP/1.1\r\nContent-Length: 26\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n", "400"),
     ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\nabc", "400"),
     ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", "400"),
     ("POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "400"), ("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "400"),
