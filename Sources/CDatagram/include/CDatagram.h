@@ -4,11 +4,8 @@
 #ifndef CDATAGRAM_H
 #define CDATAGRAM_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
+// No header of the C library's sockets here: Swift would see its types twice, from here and from its own module.
 #include <stdint.h>
-#include <sys/socket.h>
 
 /// The most messages that one receive or send moves.
 #define CDATAGRAM_BATCH 64
@@ -35,12 +32,13 @@ typedef struct {
   cdatagram_address address;
 } cdatagram_message;
 
-/// Writes an address as a `sockaddr_in` or `sockaddr_in6` for a socket of this family. The size written, or 0 when a
+/// Writes an address as a `sockaddr_in` or `sockaddr_in6` for a socket of this family, into a `sockaddr_storage`. The
+/// size written, or 0 when a
 /// socket of the family cannot reach the address (IPv6 from an IPv4 socket).
-socklen_t cdatagram_to_sockaddr(const cdatagram_address *address, int family, struct sockaddr_storage *out);
+uint32_t cdatagram_to_sockaddr(const cdatagram_address *address, int family, void *out);
 
 /// Reads an address from a `sockaddr_in` or `sockaddr_in6`. 0, or -1 for any other family.
-int cdatagram_from_sockaddr(const struct sockaddr *from, socklen_t size, cdatagram_address *out);
+int cdatagram_from_sockaddr(const void *from, uint32_t size, cdatagram_address *out);
 
 /// Receives up to `count` (at most CDATAGRAM_BATCH) messages without waiting. How many came, or minus errno.
 int cdatagram_receive(int fd, cdatagram_message *messages, int count);

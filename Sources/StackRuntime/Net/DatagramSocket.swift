@@ -90,6 +90,8 @@ public final class DatagramSocket {
 
   /// For tests: treats every segmented send as one that the kernel refused.
   var pretendsSegmentsFail = false
+  /// For tests: how many more messages the kernel takes until it says that it has no room.
+  var pretendedRoom: Int?
 
   private let family: Int32
   private let outgoing: UnsafeMutablePointer<cdatagram_message>
@@ -278,7 +280,12 @@ public final class DatagramSocket {
       if first == 0 { return -Int(EIO) }
       count = first
     }
+    if let room = pretendedRoom {
+      if room == 0 { return -Int(EAGAIN) }
+      count = min(count, room)
+    }
     let sent = Int(cdatagram_send(fd, family, outgoing, Int32(count)))
+    if sent > 0 { pretendedRoom = pretendedRoom.map { $0 - sent } }
     guard sent > 0 else { return sent == 0 ? -Int(EAGAIN) : sent }
     counters.sendCalls += 1
     for index in 0..<sent {
