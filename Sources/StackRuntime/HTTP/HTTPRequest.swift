@@ -5,7 +5,9 @@ import StackCore
 
 /// A header or a query item: a name and a value.
 public struct HTTPField: Hashable, Sendable {
+  /// The name, in the case it came in.
   public var name: String
+  /// The value, without spaces around it.
   public var value: String
   /// A field of this name and value.
   public init(_ name: String, _ value: String) {

@@ -11,7 +11,8 @@ public final class EventLoop {
   let core: LoopCore
   /// What other threads may hold of this loop.
   public let handle: LoopHandle
-  /// Runs after each turn, when everything that was ready has had its callback.
+  /// Runs after each turn, when everything that was ready has had its callback. The loop holds it: take it back (nil)
+  /// when it holds the loop in turn.
   public var onTurn: (() -> Void)?
   /// How often the loop has woken.
   public private(set) var turns = 0
