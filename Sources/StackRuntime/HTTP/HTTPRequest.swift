@@ -157,7 +157,8 @@ public final class HTTPRequest {
   func connectionClosed() {
     guard isOpen else { return }
     state = .gone
-    // Having lost its connection already, libevent's request is left for us to free; otherwise its connection does that.
+    // Having lost its connection already, libevent's request is left for us to free; otherwise its connection does
+    // that.
     if let raw, evhttp_request_get_connection(raw) == nil { evhttp_request_free(raw) }
     raw = nil
     let told = onClose

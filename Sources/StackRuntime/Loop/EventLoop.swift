@@ -99,7 +99,8 @@ public final class EventLoop {
     event_base_loopbreak(core.base)
   }
 
-  /// A ticket that another thread finishes with a value; `body` then runs on the loop, at most once. `body` stays on the
+  /// A ticket that another thread finishes with a value; `body` then runs on the loop, at most once. `body` stays on
+  /// the
   /// loop's thread, so it may hold what belongs there.
   public func expect<Value: Sendable>(_ body: @escaping (Value) -> Void) -> Completion<Value> {
     let ticket = nextTicket
