@@ -1,4 +1,5 @@
-// libevent's own headers define _GNU_SOURCE halfway, which changes types (fd_set) that Swift also sees from its module of
+// libevent's own headers define _GNU_SOURCE halfway, which changes types (fd_set) that Swift also sees from its
+// module of
 // the C library, and the two then clash. Read first, the C library has its features settled.
 #include <sys/types.h>
 #include <sys/select.h>

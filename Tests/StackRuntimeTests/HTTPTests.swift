@@ -358,7 +358,7 @@ import Testing
       }
       #expect(
         pool.submit {
-          let body = SocketTests.pattern(number * 97, number).map { $0 & 0x7f }
+          let body = SocketTests.pattern(number * 7, number).map { $0 & 0x7f }
           let answer = Self.ask("POST", port, "/\(number)", body: body)
           completion.finish(answer.body == String(decoding: body, as: UTF8.self) + "/\(number)")
         })

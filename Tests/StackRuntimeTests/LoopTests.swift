@@ -106,6 +106,7 @@ import Testing
     }
     loop.onTurn = { if log.total == 4000 { loop.stop() } }
     Self.run(loop)
+    loop.onTurn = nil
     for thread in 0..<4 { #expect(log.numbers(thread) == Array(0..<1000)) }
     pool.shutdown()
   }

@@ -21,7 +21,8 @@ typedef struct {
 
 /// One message, in or out.
 ///
-/// In: `bytes` and `capacity` say where it may go; `length`, `segment` and `address` are filled. Out: `bytes`, `length`,
+/// In: `bytes` and `capacity` say where it may go; `length`, `segment` and `address` are filled. Out: `bytes`,
+/// `length`,
 /// `segment` and `address` say what leaves. A `segment` above 0 means that the bytes are datagrams of that size, the
 /// last of which may be shorter; 0 means that they are one datagram.
 typedef struct {
@@ -44,7 +45,8 @@ int cdatagram_from_sockaddr(const void *from, uint32_t size, cdatagram_address *
 int cdatagram_receive(int fd, cdatagram_message *messages, int count);
 
 /// Sends up to `count` (at most CDATAGRAM_BATCH) messages without waiting. How many left, or minus the errno that the
-/// first one met. A message to an address that the family cannot reach ends the batch, with EAFNOSUPPORT if it is first.
+/// first one met. A message to an address that the family cannot reach ends the batch, with EAFNOSUPPORT if it is
+/// first.
 int cdatagram_send(int fd, int family, const cdatagram_message *messages, int count);
 
 /// Asks the kernel to hand over runs of datagrams in one piece (UDP_GRO). 0 if it does, or minus errno.

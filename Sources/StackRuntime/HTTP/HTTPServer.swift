@@ -28,9 +28,13 @@ public struct HTTPLimits: Sendable {
 public final class HTTPServer {
   /// What the server has met, for the metrics.
   public struct Counters: Sendable, Hashable {
+    /// Connections taken, those that were turned away included.
     public var connections = 0
+    /// Whole requests.
     public var requests = 0
+    /// Connections turned away because there were too many.
     public var refused = 0
+    /// Connections cut because their client took too long.
     public var timedOut = 0
   }
 

@@ -11,7 +11,8 @@ public final class EventLoop {
   let core: LoopCore
   /// What other threads may hold of this loop.
   public let handle: LoopHandle
-  /// Runs after each turn, when everything that was ready has had its callback.
+  /// Runs after each turn, when everything that was ready has had its callback. The loop holds it: take it back (nil)
+  /// when it holds the loop in turn.
   public var onTurn: (() -> Void)?
   /// How often the loop has woken.
   public private(set) var turns = 0
@@ -98,7 +99,8 @@ public final class EventLoop {
     event_base_loopbreak(core.base)
   }
 
-  /// A ticket that another thread finishes with a value; `body` then runs on the loop, at most once. `body` stays on the
+  /// A ticket that another thread finishes with a value; `body` then runs on the loop, at most once. `body` stays on
+  /// the
   /// loop's thread, so it may hold what belongs there.
   public func expect<Value: Sendable>(_ body: @escaping (Value) -> Void) -> Completion<Value> {
     let ticket = nextTicket

@@ -151,7 +151,8 @@ public final class DatagramSocket {
 
   /// Hands each waiting datagram of one batch to `body`, with its sender, and answers how many there were.
   ///
-  /// Zero means that nothing waits (or that the kernel has reported an error, which is gone by that). Otherwise more may
+  /// Zero means that nothing waits (or that the kernel has reported an error, which is gone by that). Otherwise more
+  /// may
   /// wait: the loop tells, or the caller asks again. The bytes are only lent: the next batch overwrites them. The body
   /// may send on this socket, but must not receive.
   public func receive(_ body: (_ datagram: RawSpan, _ sender: Address) -> Void) -> Int {
