@@ -23,12 +23,14 @@ let package = Package(
     .systemLibrary(name: "CEvent", pkgConfig: "libevent", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "CDatagram"),
+    .target(name: "CFiles"),
 
     // The seam and the engine; the two drivers; the command.
     .target(name: "StackCore", swiftSettings: strict, linkerSettings: [.linkedLibrary("m")]),
     .target(name: "StackSim", dependencies: ["StackCore"], swiftSettings: strict),
     .target(
-      name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram"], swiftSettings: strict),
+      name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram", "CFiles"],
+      swiftSettings: strict),
     .target(name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim"], swiftSettings: strict),
     .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
     .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),
@@ -36,7 +38,7 @@ let package = Package(
     // Tests, one target a module.
     .testTarget(name: "StackCoreTests", dependencies: ["StackCore"], swiftSettings: strict),
     .testTarget(
-      name: "StackRuntimeTests", dependencies: ["StackRuntime", "StackCore"], swiftSettings: strict),
+      name: "StackRuntimeTests", dependencies: ["StackRuntime", "StackSim", "StackCore"], swiftSettings: strict),
     .testTarget(name: "StackSimTests", dependencies: ["StackSim", "StackCore"], swiftSettings: strict),
     .testTarget(
       name: "StrataTests", dependencies: ["Strata", "LayerConformance"], swiftSettings: strict),

@@ -4,13 +4,32 @@
 public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What kind of trouble it is.
   public enum Kind: String, Sendable { case full, readOnly, damaged, newer, busy, other }
+  /// What kind of trouble this is.
   public var kind: Kind
+  /// One sentence for a person: what happened, where, and what to do.
   public var message: String
+  /// Trouble of a kind, told in a sentence.
   public init(_ kind: Kind, _ message: String) {
     self.kind = kind
     self.message = message
   }
   public var description: String { message }
+}
+
+/// How large what a layer keeps may be; more is refused, and nothing changes.
+public enum StorageLimits {
+  /// The most bytes in a key.
+  public static let keyBytes = 1024
+  /// The most bytes in a value.
+  public static let valueBytes = 1 << 24
+
+  /// Throws when a pair is larger than storage takes.
+  public static func check(key: Int, value: Int) throws(StorageError) {
+    if key > keyBytes { throw StorageError(.other, "a key of \(key) bytes: storage takes at most \(keyBytes)") }
+    if value > valueBytes {
+      throw StorageError(.other, "a value of \(value) bytes: storage takes at most \(valueBytes)")
+    }
+  }
 }
 
 /// One layer's own table: keys and values are bytes, and keys are in byte order.
@@ -27,7 +46,7 @@ public protocol LayerStorage: AnyObject {
   /// Forgets every key in `from ..< upTo` (`upTo` nil: to the end).
   func removeRange(from: [UInt8], upTo: [UInt8]?) throws(StorageError)
   /// Calls `body` for each pair in `from ..< upTo`, in key order (or backwards), until it answers false or `limit` is met.
-  /// The body must not write to this storage.
+  /// The body must not write to this namespace: such a write is refused. It may read.
   func scan(
     from: [UInt8], upTo: [UInt8]?, reversed: Bool, limit: Int, _ body: (_ key: [UInt8], _ value: [UInt8]) -> Bool
   ) throws(StorageError)
@@ -40,10 +59,16 @@ public protocol LayerStorage: AnyObject {
 }
 
 /// All of a node's storage: a namespace a layer, and one commit for all.
+///
+/// What is written between two commits is one unit: after a crash all of it is there or none of it. When a write or a
+/// commit fails for good (disk full, read-only, damaged, input/output error) the unit is rolled back and the storage stops: every
+/// later call throws that same error, and `isDirty` stays true, so that a driver which commits before it sends can't
+/// send what rests on lost writes. The way on is to open the storage again, which finds the last commit. Only `.busy`
+/// and a pair too large leave everything as it was, so that the same call may be tried again.
 public protocol NodeStorage: AnyObject {
-  /// A layer's namespace. Refused with `.newer` when what is stored is of a later version than the layer knows.
+  /// A layer's namespace; the same one while it is in use. Refused with `.newer` when what is stored is of a later version than the layer knows.
   func namespace(_ layer: String, version: Int) throws(StorageError) -> any LayerStorage
-  /// Whether something was written since the last commit.
+  /// Whether something may have been written since the last commit, or the storage has stopped.
   var isDirty: Bool { get }
   /// Makes everything written so far durable.
   func commit() throws(StorageError)

@@ -98,31 +98,36 @@ struct AmountScanner {
     return String(decoding: taken, as: UTF8.self)
   }
 
-  /// A decimal amount: `digits / 10^decimals`.
+  /// A decimal amount: `whole + fraction / scale`.
   struct Amount {
-    var digits: Int128
-    var decimals: Int
+    var whole: Int128
+    var fraction: Int128 = 0
+    var scale: Int128 = 1
 
     /// The amount times a unit, if that is a whole number.
     func times(_ unit: Int128) -> Int128? {
-      let (product, overflow) = digits.multipliedReportingOverflow(by: unit)
-      var scale: Int128 = 1
-      for _ in 0..<decimals { scale *= 10 }
-      return overflow || product % scale != 0 ? nil : product / scale
+      let (wholes, overflow) = whole.multipliedReportingOverflow(by: unit)
+      let (parts, overflow2) = fraction.multipliedReportingOverflow(by: unit)
+      if overflow || overflow2 || parts % scale != 0 { return nil }
+      let (sum, overflow3) = wholes.addingReportingOverflow(parts / scale)
+      return overflow3 ? nil : sum
     }
   }
 
-  /// Takes an amount of at most 18 digits.
+  /// Takes an amount of at most 19 digits before the point and 18 after it.
   mutating func amount() -> Amount? {
-    guard var digits = digits() else { return nil }
-    var decimals = 0
+    guard let whole = digits(), whole.count <= 19 else { return nil }
+    var amount = Amount(whole: Self.number(whole))
     if take(UInt8(ascii: ".")) {
-      guard let fraction = self.digits() else { return nil }
-      digits += fraction
-      decimals = fraction.count
+      guard let fraction = digits(), fraction.count <= 18 else { return nil }
+      amount.fraction = Self.number(fraction)
+      for _ in fraction { amount.scale *= 10 }
     }
-    guard digits.count <= 19 else { return nil }
-    return Amount(digits: digits.reduce(0) { $0 * 10 + Int128($1 & 0x0F) }, decimals: decimals)
+    return amount
+  }
+
+  private static func number(_ digits: ArraySlice<UInt8>) -> Int128 {
+    digits.reduce(0) { $0 * 10 + Int128($1 & 0x0F) }
   }
 
   private mutating func digits() -> ArraySlice<UInt8>? {

@@ -16,6 +16,8 @@ extension Duration {
     var scanner = AmountScanner(text)
     let isNegative = scanner.take(UInt8(ascii: "-"))
     var total: Int128 = 0
+    // Above this the seconds would not fit 64 bits.
+    let limit = Int128(Int64.max) * 1_000_000_000_000_000_000
     var units = Self.units[...]
     repeat {
       guard let amount = scanner.amount() else { return nil }
@@ -25,10 +27,11 @@ extension Duration {
         return nil
       }
       units = units[(place + 1)...]
+      // Each of seven parts is below the limit, so their sum can't overflow.
+      guard part < limit else { return nil }
       total += part
     } while !scanner.isAtEnd
-    // Above this the seconds would not fit 64 bits.
-    guard total < Int128(Int64.max) * 1_000_000_000_000_000_000 else { return nil }
+    guard total < limit else { return nil }
     self.init(attoseconds: isNegative ? -total : total)
   }
 

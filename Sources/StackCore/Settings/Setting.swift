@@ -134,15 +134,12 @@ extension Setting: Codable {
   }
 
   init(given: Value?, _ summary: String, count: ClosedRange<Int>? = nil) {
-    self.given = given
+    self.given = given ?? (Value.self as? any OptionalType.Type)?.absent as? Value
     facts = SettingFacts(summary: summary, count: count)
   }
 
-  /// An argument that must be given.
+  /// An argument that must be given, unless its type is optional.
   public init(_ summary: String) { self.init(given: nil, summary) }
-
-  /// An argument that may be left out.
-  public init<Content>(_ summary: String) where Value == Content? { self.init(given: .some(nil), summary) }
 
   /// An argument with a default.
   public init(wrappedValue: Value, _ summary: String) { self.init(given: wrappedValue, summary) }

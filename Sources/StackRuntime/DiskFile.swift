@@ -1,0 +1,150 @@
+// DiskReadable and DiskWritable: one open file, to read or to write; and the replacing of a whole file in one step.
+import CFiles
+import Glibc
+import StackCore
+import Synchronization
+
+/// A file open for reading. The descriptor never changes and reads name their offset, so any thread may read.
+final class DiskReadable: ReadableFile {
+  private let file: Descriptor
+  private let name: String
+  private let path: String
+
+  init(_ file: Descriptor, name: String, path: String) {
+    self.file = file
+    self.name = name
+    self.path = path
+  }
+
+  func facts() throws(FileError) -> FileFacts { FileFacts(name: name, try file.status(path)) }
+
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int {
+    try file.read(into: buffer, at: offset, path)
+  }
+}
+
+/// A file being written under its temporary name.
+final class DiskWritable: WritableFile {
+  private let place: Place
+  private let temporary: String
+  /// The open file; nil once committed or discarded. The lock is held through each call, so that no job still writes
+  /// to a file that another thread is giving its name.
+  private let file: Mutex<Descriptor?>
+
+  init(_ file: Descriptor, at place: Place, temporary: String) {
+    self.place = place
+    self.temporary = temporary
+    self.file = Mutex(file)
+  }
+
+  private func use<Result: Sendable>(
+    _ body: (Descriptor) throws(FileError) -> Result
+  ) throws(FileError) -> Result {
+    try file.withLock { (file) throws(FileError) in
+      guard let file else { throw FileError(.other, "\(place.path): the file was closed") }
+      return try body(file)
+    }
+  }
+
+  func facts() throws(FileError) -> FileFacts {
+    try use { (file) throws(FileError) in FileFacts(name: place.name, try file.status(place.path)) }
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(FileError) {
+    try use { (file) throws(FileError) in try file.write(bytes, at: offset, place.path) }
+  }
+
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int {
+    try use { (file) throws(FileError) in try file.read(into: buffer, at: offset, place.path) }
+  }
+
+  func sync() throws(FileError) {
+    try use { (file) throws(FileError) in try file.sync(place.path) }
+  }
+
+  func commit(replacing: Bool) throws(FileError) {
+    try file.withLock { (slot) throws(FileError) in
+      guard let file = slot else { throw FileError(.other, "\(place.path): the file was closed") }
+      // Gives back what was reserved beyond the end.
+      let size = try file.status(place.path).st_size
+      if ftruncate(file.number, size) != 0 { throw FileError(errno: errno, place.path) }
+      try file.sync(place.path)
+      let directory = place.directory
+      guard cfiles_rename(directory.number, temporary, directory.number, place.name, replacing ? 1 : 0) == 0 else {
+        if errno == EISDIR { throw FileError(.exists, "\(place.path): a directory is there already") }
+        throw FileError(errno: errno, place.path)
+      }
+      slot = nil
+      try directory.syncDirectory(place.path)
+    }
+  }
+
+  func discard() {
+    file.withLock { slot in
+      guard slot != nil else { return }
+      // It is ours to remove: the lock on it keeps every other writer from taking its name.
+      unlinkat(place.directory.number, temporary, 0)
+      slot = nil
+    }
+  }
+}
+
+/// Replaces the content of a file in one step: whoever reads it finds the old content or the new, whole, also after a
+/// loss of power. A file that is there keeps its mode unless one is given, a link keeps pointing and what it points to
+/// is replaced; a new file gets `mode`, or 0644 if none is given.
+public func replaceContents(_ path: String, _ bytes: [UInt8], mode: mode_t? = nil) throws(FileError) {
+  var target = path
+  if let real = realpath(path, nil) {
+    target = String(cString: real)
+    free(real)
+  }
+  var facts = stat()
+  let isThere = stat(target, &facts) == 0
+  if isThere, facts.st_mode & S_IFMT != S_IFREG { throw FileError(.notRegular, "\(path): not a regular file") }
+  let newMode = mode ?? (isThere ? facts.st_mode & 0o777 : 0o644)
+  try putInPlace(target, bytes, mode: newMode, replacing: true)
+}
+
+/// Writes a file beside its name, makes it durable, and gives it the name.
+func putInPlace(_ path: String, _ bytes: [UInt8], mode: mode_t, replacing: Bool) throws(FileError) {
+  let checked = try CheckedPath(path)
+  let name = try checked.fileName()
+  let parent = (checked.isAbsolute ? "/" : "./") + checked.parts.dropLast().joined(separator: "/")
+  let directory = try Descriptor.place(parent)
+  // A name that nobody can foresee, so that two who replace at once don't meet. It leaves out the file's own, which
+  // could be as long as a name may be.
+  let temporary = ".\(hexadecimal(try randomBytes(8))).strata-new"
+  let number = openat(directory.number, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+  guard number >= 0 else { throw FileError(errno: errno, path) }
+  let file = Descriptor(number)
+  do throws(FileError) {
+    // The mode is set on its own, since a mask would take from it what is asked for.
+    if fchmod(number, mode) != 0 { throw FileError(errno: errno, path) }
+    try file.write(bytes, path)
+    try file.sync(path)
+    guard cfiles_rename(directory.number, temporary, directory.number, name, replacing ? 1 : 0) == 0 else {
+      throw FileError(errno: errno, path)
+    }
+  } catch {
+    unlinkat(directory.number, temporary, 0)
+    throw error
+  }
+  try directory.syncDirectory(path)
+}
+
+/// Fresh random bytes from the kernel.
+func randomBytes(_ count: Int) throws(FileError) -> [UInt8] {
+  var bytes = [UInt8](repeating: 0, count: count)
+  guard cfiles_random(&bytes, count) == 0 else { throw FileError(.other, "no random bytes: \(reason(errno))") }
+  return bytes
+}
+
+/// Two small hexadecimal digits a byte.
+func hexadecimal(_ bytes: [UInt8]) -> String {
+  var text = ""
+  for byte in bytes {
+    text += byte < 16 ? "0" : ""
+    text += String(byte, radix: 16)
+  }
+  return text
+}
