@@ -361,7 +361,11 @@ private let temporaryMark = ".strata-part"
 private func names(in directory: Descriptor, path: String, limit: Int) throws(FileError) -> [String] {
   // The stream closes the descriptor that it is given, so it gets one of its own.
   let own = fcntl(directory.number, F_DUPFD_CLOEXEC, 0)
-  guard own >= 0, let stream = fdopendir(own) else { throw FileError(errno: errno, path) }
+  guard own >= 0 else { throw FileError(errno: errno, path) }
+  guard let stream = fdopendir(own) else {
+    close(own)
+    throw FileError(.other, "\(path): out of memory")
+  }
   defer { closedir(stream) }
   let nameOffset = MemoryLayout<dirent>.offset(of: \dirent.d_name) ?? 19
   let limit = max(0, limit)
@@ -410,6 +414,6 @@ func readable(_ bytes: Int64) -> String {
     scale *= 1024
     unit += 1
   }
-  let tenths = unit == 0 ? 0 : (bytes % scale) * 10 / scale
+  let tenths = unit == 0 ? 0 : min(9, (bytes % scale) / (scale / 10))
   return "\(bytes / scale)" + (unit == 0 ? "" : ".\(tenths)") + " " + units[unit]
 }

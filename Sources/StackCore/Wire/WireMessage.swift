@@ -102,7 +102,7 @@ extension WireMessage {
   }
 
   /// Reads a message from bytes that hold nothing else.
-  public init(bytes: [UInt8]) throws(WireError) {
+  public init(decoding bytes: [UInt8]) throws(WireError) {
     var reader = WireReader(bytes.span.bytes)
     try self.init(from: &reader)
   }
