@@ -55,6 +55,13 @@ extension Node {
     return answers
   }
 
+  /// Takes on another set of configured neighbours, and leaves the layers as they are.
+  @discardableResult public func reload(peers newPeers: [Address], at time: Instant) -> [ReloadAnswer] {
+    advance(to: time)
+    defer { settle() }
+    return reloadPeers(newPeers)
+  }
+
   private func checkSettings<Layer: ProtocolLayer>(_: Layer.Type, _ section: JSON) throws {
     _ = try decodeSettings(Layer.Config.self, from: section, at: "layers.\(Layer.manifest.name)")
   }

@@ -4,7 +4,8 @@
 @frozen public struct OutgoingDatagrams: Sendable {
   /// Whom it goes to.
   public var destination: Address
-  @usableFromInline var offset: Int
+  /// Where its first byte stands in the lent bytes.
+  public internal(set) var offset: Int
   /// How many bytes it has in all.
   public var byteCount: Int
   /// When not 0: the bytes are datagrams of this size one after the other, the last may be shorter.
