@@ -20,7 +20,7 @@ public struct HTTPField: Hashable, Sendable {
 ///
 /// Every way to answer is safe at any time: when the client is gone, or the server closed, it does nothing.
 public final class HTTPRequest {
-  /// GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS.
+  /// GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS or TRACE.
   public let method: String
   /// The path as it came, without the query.
   public let rawPath: String
@@ -72,7 +72,7 @@ public final class HTTPRequest {
   static let methods: [UInt32: String] = [
     EVHTTP_REQ_GET.rawValue: "GET", EVHTTP_REQ_POST.rawValue: "POST", EVHTTP_REQ_HEAD.rawValue: "HEAD",
     EVHTTP_REQ_PUT.rawValue: "PUT", EVHTTP_REQ_DELETE.rawValue: "DELETE", EVHTTP_REQ_OPTIONS.rawValue: "OPTIONS",
-    EVHTTP_REQ_PATCH.rawValue: "PATCH",
+    EVHTTP_REQ_PATCH.rawValue: "PATCH", EVHTTP_REQ_TRACE.rawValue: "TRACE",
   ]
 
   /// The first header of this name, in whatever case; nil if there is none.
