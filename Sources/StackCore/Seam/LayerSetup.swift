@@ -97,9 +97,10 @@ public final class LayerSetup<Layer: ProtocolLayer> {
   /// A command that answers over time: it tells its progress, ends later, and can be cancelled.
   public func stream<Input: CommandInput, Progress: Codable & Sendable, Output: Codable & Sendable>(
     _ name: String, _ summary: String, examples: [String] = [],
-    _ handler: @escaping (Layer) -> (
-      Input, CommandCall<Progress, Output>, borrowing LayerContext<Layer>
-    ) throws -> Void,
+    _ handler:
+      @escaping (Layer) -> (
+        Input, CommandCall<Progress, Output>, borrowing LayerContext<Layer>
+      ) throws -> Void,
     cancelled: ((Layer) -> (CommandCall<Progress, Output>, borrowing LayerContext<Layer>) -> Void)? = nil
   ) {
     let description = CommandDescription(
@@ -228,7 +229,7 @@ public final class LayerSetup<Layer: ProtocolLayer> {
 
   /// How often values of each size are seen. Without bounds: powers of two from 1 microsecond to 67 seconds.
   public func histogram(_ name: String, _ summary: String, bounds: [Double]? = nil) -> Histogram {
-    let histogram = Histogram(bounds: bounds ?? (0 ... 26).map { 1e-6 * Double(UInt64(1) << $0) })
+    let histogram = Histogram(bounds: bounds ?? (0...26).map { 1e-6 * Double(UInt64(1) << $0) })
     metric(name, summary, .histogram(histogram))
     return histogram
   }
