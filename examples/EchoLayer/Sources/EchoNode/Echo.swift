@@ -2,7 +2,7 @@
 import StackCore
 
 final class Echo: ProtocolLayer {
-  struct Config: LayerConfig { @Setting("How often to ask.", in: .milliseconds(1)...) var interval = Duration.seconds(1) }
+  struct Config: LayerConfig { @Setting("Time between asks.", in: .milliseconds(1)...) var pause = Duration.seconds(1) }
   enum Timer { case ask }
   struct Ping: WireMessage {
     var sent = Instant()
@@ -15,7 +15,7 @@ final class Echo: ProtocolLayer {
   static let manifest = LayerManifest("echo", "Asks the neighbours to answer, and times the answers.")
   init(config: Config, setup: LayerSetup<Echo>) {
     let roundTrip = setup.histogram("roundTrip", "Seconds until a neighbour answered.")
-    setup.every(config.interval, .ask)
+    setup.every(config.pause, .ask)
     setup.on(1000, Ping.self) { _, ping, peer, context in context.send(Pong(sent: ping.sent), as: 1001, to: peer) }
     setup.on(1001, Pong.self) { _, pong, peer, context in roundTrip.record(context.now - pong.sent) }
   }
