@@ -143,7 +143,8 @@ final class Thief: ProtocolLayer {
     #expect(output == ["neighbours": 1])
     replies = []
     for (input, code) in [
-      (["text": ""], "nothing"), ([:], "invalid-input"), (["txet": "x"], "invalid-input"), (["text": 5], "invalid-input"),
+      (["text": ""], "nothing"), ([:], "invalid-input"), (["txet": "x"], "invalid-input"),
+      (["text": 5], "invalid-input"),
     ] as [(JSON, String)] {
       _ = call("say", input)
       guard case .failed(let error) = replies.removeFirst() else { return #expect(Bool(false)) }
@@ -197,8 +198,8 @@ final class Thief: ProtocolLayer {
     exchange.start()
     let node = exchange.nodes[0]
     var random = RandomStream(seed: 3)
-    for length in 0 ..< 400 {
-      let bytes = (0 ..< length).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    for length in 0..<400 {
+      let bytes = (0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) }
       node.receive(bytes, from: address(77))
     }
     #expect(node.dropped(.empty) == 1)
@@ -226,7 +227,7 @@ final class Thief: ProtocolLayer {
     let node = try Node.make("a", a, peers: [b], layers: [(Asker.self, [:])], limits: limits)
     node.start(at: Instant(nanoseconds: 0))
     let ask: [UInt8] = [0xc2, 0x3e, 3, 0x0a, 1, 0x78]
-    for last in 10 ..< 1000 { node.receive(ask, from: address(UInt32(last))) }
+    for last in 10..<1000 { node.receive(ask, from: address(UInt32(last))) }
     #expect(node.neighbourList.count == 8)
     #expect(node.neighbourList.map(\.address).contains(b))
     #expect(node.neighbourList.map(\.address).contains(address(10)))
@@ -289,7 +290,9 @@ final class Thief: ProtocolLayer {
     limits.outboxBytes = 4096
     let node = try Node.make("a", a, peers: [b], layers: [(Asker.self, [:])], limits: limits)
     node.start(at: Instant(nanoseconds: 0))
-    for _ in 0 ..< 1000 { node.call("asker", "say", ["text": "0123456789012345678901234567890123456789"], at: node.now) { _ in } }
+    for _ in 0..<1000 {
+      node.call("asker", "say", ["text": "0123456789012345678901234567890123456789"], at: node.now) { _ in }
+    }
     #expect(node.dropped(.outboxFull) > 800)
     #expect(node.takeDatagrams().count > 50)
     node.call("asker", "say", ["text": "again"], at: node.now) { _ in }
@@ -300,12 +303,12 @@ final class Thief: ProtocolLayer {
 @Suite struct TimerQueueTests {
   @Test func timersComeInOrderWhateverIsDoneToThem() {
     var random = RandomStream(seed: 11)
-    for _ in 0 ..< 50 {
+    for _ in 0..<50 {
       var queue = TimerQueue()
       var model: [(deadline: Int64, order: Int, number: Int32)] = []
       var tickets: [Int32: Int32] = [:]
       var order = 0
-      for number in 0 ..< Int32(200) {
+      for number in 0..<Int32(200) {
         order += 1
         let deadline = Int64(random.next(below: 100))
         tickets[number] = queue.arm(.init(owner: 0, number: number), at: Instant(nanoseconds: deadline))
@@ -334,9 +337,10 @@ final class Thief: ProtocolLayer {
 @Suite struct RandomTests {
   @Test func theStreamIsTheSameEverywhere() {
     var stream = RandomStream(seed: 1)
-    #expect([stream.next(), stream.next(), stream.next()] == [
-      12_966_619_160_104_079_557, 9_600_361_134_598_540_522, 10_590_380_919_521_690_900,
-    ])
+    #expect(
+      [stream.next(), stream.next(), stream.next()] == [
+        12_966_619_160_104_079_557, 9_600_361_134_598_540_522, 10_590_380_919_521_690_900,
+      ])
     #expect(stableHash("strata".utf8) == stableHash("strata".utf8))
   }
 

@@ -19,7 +19,7 @@ final class Bulk: ProtocolLayer {
     setup.on(1000, Blob.self, Bulk.took)
     setup.command("send", "Sends a blob.", Bulk.send)
   }
-  static func blob(_ size: Int) -> [UInt8] { (0 ..< size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) } }
+  static func blob(_ size: Int) -> [UInt8] { (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) } }
   func took(_ blob: Blob, from: Address, _ context: borrowing LayerContext<Bulk>) { received.append(blob.data) }
   func send(_ input: Send, _ context: borrowing LayerContext<Bulk>) throws -> Bool {
     context.send(Blob(data: Bulk.blob(input.size)), as: 1000, to: input.to)
@@ -108,7 +108,7 @@ final class Peersterish: ProtocolLayer {
 
   @Test func repetitionAndDisorderDeliverOnce() throws {
     var random = RandomStream(seed: 5)
-    for _ in 0 ..< 30 {
+    for _ in 0..<30 {
       let exchange = try pair()
       exchange.start()
       send(20_000, exchange)
@@ -191,7 +191,7 @@ final class Peersterish: ProtocolLayer {
     let genuine = try #require(held.first)
     var forged = genuine.bytes
     forged[6] ^= 1
-    for _ in 0 ..< 1000 { exchange.nodes[1].receive(forged, from: a, at: exchange.time) }
+    for _ in 0..<1000 { exchange.nodes[1].receive(forged, from: a, at: exchange.time) }
     #expect(exchange.nodes[1].queues.unfinishedMessages == 0)
     #expect(exchange.nodes[1].dropped(.badCookie) == 1000)
     for piece in held { exchange.nodes[1].receive(piece.bytes, from: a, at: exchange.time) }
@@ -204,7 +204,7 @@ final class Peersterish: ProtocolLayer {
     let now = Instant(nanoseconds: 0)
     _ = reassembler.add(
       from: b, message: 1, total: 2000, pieceSize: 1000, index: 0, data: data.span.bytes, at: now)
-    for message in 0 ..< 1000 {
+    for message in 0..<1000 {
       _ = reassembler.add(
         from: a, message: UInt64(message), total: 2000, pieceSize: 1000, index: 0, data: data.span.bytes, at: now)
     }

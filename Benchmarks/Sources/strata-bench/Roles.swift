@@ -122,7 +122,9 @@ func measureSink(seconds: Double) throws {
 private func measureRunning(_ node: RealNode, seconds: Double) {
   func count() -> Double {
     var messages = 0.0
-    node.node.forEachMessageCount { _, name, messagesIn, _, _, _, _ in if name == "Blob" { messages = Double(messagesIn) } }
+    node.node.forEachMessageCount { _, name, messagesIn, _, _, _, _ in
+      if name == "Blob" { messages = Double(messagesIn) }
+    }
     return messages
   }
   func run(_ duration: Duration) {
