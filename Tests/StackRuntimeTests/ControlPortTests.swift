@@ -205,6 +205,24 @@ import Testing
     #expect(try bench.ask(node, "GET", "/v1/events?layer=parot").code == "unknown-layer")
   }
 
+  @Test func aWatcherThatDoesNotReadIsDropped() throws {
+    let bench = try RealNodeBench()
+    var options = bench.options("alice")
+    options.controlLimits.streamBytes = 8192
+    let node = try bench.node(options)
+    let port = try #require(node.control).address.port
+    let plain = HTTPTests.Plain(port, receiveBuffer: 4096)
+    plain.say("GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nAuthorization: Bearer \(node.token)\r\n\r\n")
+    try bench.until("it watches") { node.control?.watchers.count == 1 }
+    let sends = RealNodeTests.finished(try bench.call(node, "send", ["peer": .string(node.address.description)]))
+    #expect(sends != nil)
+    try bench.until("it is dropped") {
+      node.call("parrot", "send", ["peer": .string(node.address.description)]) { _ in }
+      return node.control?.watchers.count == 0
+    }
+    #expect(!node.node.observesEvents)
+  }
+
   // MARK: Pages
 
   @Test func theNodeTellsWhoItIs() throws {

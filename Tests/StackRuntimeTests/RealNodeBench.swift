@@ -8,7 +8,7 @@ import Testing
 final class Parrot: ProtocolLayer {
   struct Config: LayerConfig {
     @Setting("What it says first.", live: true) var greeting = "hello"
-    @Setting("How many it keeps.", in: 1 ... 1000) var limit = 10
+    @Setting("How many it keeps.", in: 1...1000) var limit = 10
   }
   enum Timer: Hashable { case tick }
   struct Word: WireMessage {
@@ -22,11 +22,11 @@ final class Parrot: ProtocolLayer {
   struct Heard: Codable, Sendable { var size: Int }
   struct Send: CommandInput {
     @Argument("To whom.") var peer: Address
-    @Argument("How many bytes.", in: 0 ... 60_000) var size: Int = 1
+    @Argument("How many bytes.", in: 0...60_000) var size: Int = 1
   }
   struct Sent: Codable, Sendable { var bytes: Int }
   struct Pair: CommandInput {
-    @Argument("The key.", count: 1 ... 100) var key: String
+    @Argument("The key.", count: 1...100) var key: String
     @Argument("The value.") var value: String? = nil
   }
   struct Value: Codable, Sendable { var value: String? }
@@ -98,7 +98,8 @@ final class Parrot: ProtocolLayer {
     throw CommandError(input.kind, code: "so-it-is", "refused as asked")
   }
   private func greet(_: NoInput, _ context: borrowing LayerContext<Parrot>) -> Greeting { Greeting(greeting: greeting) }
-  private func count(_ input: Steps, _ call: CommandCall<Step, Step>, _ context: borrowing LayerContext<Parrot>) throws {
+  private func count(_ input: Steps, _ call: CommandCall<Step, Step>, _ context: borrowing LayerContext<Parrot>) throws
+  {
     if let steps = input.steps, steps < 0 { throw CommandError(.invalid, code: "no-steps", "steps can't be negative") }
     running.append((call, 0, input.steps))
     context.arm(.tick, after: .zero)
@@ -109,7 +110,7 @@ final class Parrot: ProtocolLayer {
   }
   private func work(_: NoInput, _ call: CommandCall<Step, Step>, _ context: borrowing LayerContext<Parrot>) {
     var call: CommandCall<Step, Step>? = call
-    let isTaken = context.offload({ (1 ... 100).reduce(0, +) }) { layer in
+    let isTaken = context.offload({ (1...100).reduce(0, +) }) { layer in
       { sum, _ in
         call?.finish(Step(step: sum))
         call = nil

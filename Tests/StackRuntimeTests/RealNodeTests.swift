@@ -7,7 +7,9 @@ import Testing
 
 @Suite struct RealNodeTests {
   static func finished(_ reply: CommandReply) -> JSON? { if case .finished(let json) = reply { json } else { nil } }
-  static func failed(_ reply: CommandReply) -> CommandError? { if case .failed(let error) = reply { error } else { nil } }
+  static func failed(_ reply: CommandReply) -> CommandError? {
+    if case .failed(let error) = reply { error } else { nil }
+  }
 
   @Test func twoNodesTalkAndLargeMessagesArriveWhole() throws {
     let bench = try RealNodeBench()
@@ -42,11 +44,32 @@ import Testing
     let bob = try bench.node(options)
     var heard = 0
     _ = alice.observe { if $0.name == "heard" { heard += Int($0.json()["size"]?.integerValue ?? 0) } }
-    for _ in 0 ..< 20 {
+    for _ in 0..<20 {
       _ = try bench.call(bob, "send", ["peer": .string(alice.address.description), "size": 50_000])
     }
     try bench.until("all has arrived") { heard == 20 * 50_000 }
     #expect(alice.node.traffic.datagramsIn > 20 * 40)
+  }
+
+  @Test func whatTheKernelHasNoRoomForLeavesLater() throws {
+    let bench = try RealNodeBench()
+    let alice = try bench.node(bench.options("alice", control: false))
+    let bob = try bench.node(bench.options("bob", control: false))
+    bob.socket.pretendedRoom = 1
+    for _ in 0..<3 { _ = try bench.call(bob, "send", ["peer": .string(alice.address.description), "size": 9]) }
+    try bench.until("the kernel has refused some") { bob.socket.counters.blocked > 0 && bob.node.hasOutgoing }
+    bob.socket.pretendedRoom = nil
+    try bench.until("all has arrived") { alice.node.traffic.datagramsIn == 3 }
+    #expect(bob.node.traffic.datagramsOut == 3 && !bob.node.hasOutgoing)
+  }
+
+  @Test func aNodeThatCannotSendStopsAllTheSame() throws {
+    let bench = try RealNodeBench()
+    let bob = try bench.node(bench.options("bob"))
+    bob.socket.pretendedRoom = 0
+    _ = try bench.call(bob, "send", ["peer": "127.0.0.1:9", "size": 9])
+    bob.stop(within: .milliseconds(50))
+    try bench.until("it has stopped") { bob.state == .stopped }
   }
 
   @Test func aMessageThatMayBeFragmentedLeavesWholeAndTheSocketForbidsItAgainAfterwards() throws {
@@ -120,6 +143,20 @@ import Testing
     // What was refused has left nothing behind that would be in the way.
     options.control = nil
     try bench.stop(try bench.node(options))
+  }
+
+  @Test func aNodeThatIsLetGoLeavesNothingBehind() throws {
+    let bench = try RealNodeBench()
+    weak var engine: Node?
+    weak var whole: RealNode?
+    do {
+      let node = try bench.node(bench.options("alice"))
+      (engine, whole) = (node.node, node)
+      _ = try bench.ask(node, "GET", "/v1/node")
+      _ = try bench.call(node, "count", ["steps": 2])
+      try bench.stop(node)
+    }
+    #expect(engine == nil && whole == nil)
   }
 
   @Test func aDataDirectoryThatCannotBeWrittenIsRefused() throws {
