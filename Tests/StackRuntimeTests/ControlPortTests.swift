@@ -67,7 +67,7 @@ import Testing
     #expect(answer.status == 404 && answer.code == "unknown-path" && answer.json["nearest"] == "/v1/node")
     let command = try bench.ask(node, "POST", "/v1/parrot/gret", [:])
     #expect(command.status == 404 && command.json["nearest"] == "/v1/parrot/greet")
-    for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "POST"] {
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "QUERY", "POST"] {
       let wrong = try bench.ask(node, method, "/v1/node")
       #expect(wrong.status == 405 && wrong.header("Allow") == "GET, HEAD", "\(method)")
     }

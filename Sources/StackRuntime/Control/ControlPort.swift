@@ -113,7 +113,7 @@ public final class ControlPort {
   private func wrongMethod(_ request: HTTPRequest, _ allowed: [String]) -> Problem {
     let list = allowed.joined(separator: ", ")
     return Problem(
-      405, "wrong-method", "\(request.path) takes \(list), not \(request.method)", headers: [HTTPField("Allow", list)])
+      405, "wrong-method", "\(request.path) takes \(list) only", headers: [HTTPField("Allow", list)])
   }
 
   private func serve(_ asset: ControlAsset, _ request: HTTPRequest) {
