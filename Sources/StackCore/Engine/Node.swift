@@ -213,6 +213,10 @@ public final class Node {
     bytesIn &+= UInt64(datagram.byteCount)
     if datagram.byteCount == 0 { return drop(.empty) }
     do throws(WireError) { try dispatch(datagram, from: sender, whole: false) } catch { drop(.malformed) }
+    if let place = neighbours.find(sender) {
+      neighbours[place].datagramsIn &+= 1
+      neighbours[place].bytesIn &+= UInt64(datagram.byteCount)
+    }
     if !queue.isEmpty { settle() }
   }
 
