@@ -29,6 +29,9 @@ import Testing
     try bench.until("alice has heard all, and bob her answers") { sizes.count == 5 && backs.count == 5 }
     #expect(sizes.sorted() == [0, 1, 1200, 20_000, 60_000] && backs.sorted() == [-60_000, -20_000, -1200, -1, 0])
     #expect(alice.node.neighbourList.map(\.address) == [bob.address])
+    let traffic = alice.node.traffic
+    let known = try #require(alice.node.neighbourList.first)
+    #expect(known.datagramsIn == traffic.datagramsIn && known.bytesIn == traffic.bytesIn)
     try bench.stop(alice)
     try bench.stop(bob)
   }
