@@ -73,6 +73,8 @@ import Testing
     }
     #expect(try bench.ask(node, "GET", "/v1/parrot/greet").header("Allow") == "POST")
     #expect(try bench.ask(node, "HEAD", "/v1/node").status == 200)
+    #expect(try bench.ask(node, "GET", "/v1/node", [:]).code == "unexpected-body")
+    #expect(try bench.ask(node, "GET", "/v1/parrot/greet", [:]).status == 405)
   }
 
   @Test func badBodiesAreRefusedWithTheReason() throws {

@@ -54,6 +54,9 @@ public final class ControlPort {
     guard route.methods.contains(request.method) else {
       return request.answer(wrongMethod(request, route.methods))
     }
+    if request.hasStrayBody {
+      return request.answer(Problem(400, "unexpected-body", "a \(request.method) request has no body"))
+    }
     route.handle(request)
   }
 

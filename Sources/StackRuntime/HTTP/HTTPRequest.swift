@@ -80,6 +80,13 @@ public final class HTTPRequest {
     EVHTTP_REQ_PATCH.rawValue: "PATCH", EVHTTP_REQ_TRACE.rawValue: "TRACE", unknownCommand: unknown,
   ]
 
+  /// Whether its method may have a body here.
+  var takesBody: Bool { ["POST", "PUT", "PATCH"].contains(method) }
+
+  /// Whether it announces a body although its method has none: the connection ends with the answer, so that nothing of
+  /// the body can be taken for another request.
+  public var hasStrayBody: Bool { !takesBody && header("Content-Length").map { $0 != "0" } ?? false }
+
   /// The first header of this name, in whatever case; nil if there is none.
   public func header(_ name: String) -> String? {
     let wanted = name.lowercased()
