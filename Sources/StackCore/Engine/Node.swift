@@ -24,7 +24,7 @@ public final class Node {
   var peers: [Address]
 
   var slots: [AnyLayerSlot?] = []
-  @usableFromInline var ports = PortTable()
+  var ports = PortTable()
   @usableFromInline var outbox: Outbox
   var neighbours: NeighbourTable
   var timers = TimerQueue()
@@ -420,6 +420,12 @@ public final class Node {
 
   /// Reads a packet: first its shape, then each message it holds.
   func dispatch(_ packet: RawSpan, from sender: Address, whole: Bool) throws(WireError) {
+    // A packet of one message, as most are, has its shape checked by reading it.
+    var first = WireReader(packet)
+    if let tag = try first.nextTag(), tag.type == .bytes, !PortTable.core.contains(tag.number) {
+      let body = try first.readBytes()
+      if first.isAtEnd { return try deliver(tag.number, body, from: sender) }
+    }
     var shape = WireReader(packet)
     while let tag = try shape.nextTag() { try shape.skip(tag) }
     var reader = WireReader(packet)
@@ -444,12 +450,12 @@ public final class Node {
       heard(sender, strata: number >= 32)
       return
     }
-    ports.ports[place].messagesIn &+= 1
-    ports.ports[place].bytesIn &+= UInt64(body.byteCount)
+    ports.ports[place].counts.pointee.messagesIn &+= 1
+    ports.ports[place].counts.pointee.bytesIn &+= UInt64(body.byteCount)
     receivingNumber = number
     do throws(WireError) { try handler(body, sender) } catch {
       // A handler may have switched its layer off, and the port's place with it.
-      if let again = ports.find(number) { ports.ports[again].malformed &+= 1 }
+      if let again = ports.find(number) { ports.ports[again].counts.pointee.malformed &+= 1 }
       throw error
     }
   }
@@ -494,8 +500,8 @@ public final class Node {
       return drop(.outboxFull)
     }
     let size = outbox.writer.count - offset
-    ports.ports[sendingPort].messagesOut &+= 1
-    ports.ports[sendingPort].bytesOut &+= UInt64(size)
+    ports.ports[sendingPort].counts.pointee.messagesOut &+= 1
+    ports.ports[sendingPort].counts.pointee.bytesOut &+= UInt64(size)
     enqueue(from: offset, to: sendingTo, place: sendingPlace, isStrata: isStrata)
   }
 

@@ -20,7 +20,7 @@ public struct MessageDescription: Sendable {
 @usableFromInline typealias PortHandler = (RawSpan, Address) throws(WireError) -> Void
 
 /// The packet's fields, by number.
-@usableFromInline struct PortTable {
+struct PortTable: ~Copyable {
   struct Port {
     var number: UInt32
     var owner: Int32
@@ -29,6 +29,12 @@ public struct MessageDescription: Sendable {
     var sendOnly: Bool
     var schema: () -> WireSchema
     var handler: PortHandler?
+    /// Owned by the table; apart, so that counting copies and checks nothing.
+    let counts: UnsafeMutablePointer<Counts>
+  }
+
+  /// What has passed through a port.
+  struct Counts {
     var messagesIn: UInt64 = 0
     var bytesIn: UInt64 = 0
     var messagesOut: UInt64 = 0
@@ -42,6 +48,9 @@ public struct MessageDescription: Sendable {
   static let core: ClosedRange<UInt32> = 32...63
 
   var ports: [Port] = []
+
+  deinit { for port in ports { port.counts.deallocate() } }
+
   /// Small numbers are found by index, others in a dictionary.
   private var direct: [Int16] = []
   private var sparse: [UInt32: Int] = [:]
@@ -78,13 +87,17 @@ public struct MessageDescription: Sendable {
         "message \(name) claims field \(number), which layer \(other.layer) has for \(other.name); choose another number"
       )
     }
+    let counts = UnsafeMutablePointer<Counts>.allocate(capacity: 1)
+    counts.initialize(to: Counts())
     ports.append(
-      .init(number: number, owner: owner, layer: layer, name: name, sendOnly: sendOnly, schema: schema))
+      .init(
+        number: number, owner: owner, layer: layer, name: name, sendOnly: sendOnly, schema: schema, counts: counts))
     index()
     return ports.count - 1
   }
 
   mutating func remove(owner: Int32) {
+    for port in ports where port.owner == owner { port.counts.deallocate() }
     ports.removeAll { $0.owner == owner }
     index()
   }
