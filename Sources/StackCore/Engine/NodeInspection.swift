@@ -54,8 +54,9 @@ extension Node {
   public var messages: [MessageDescription] {
     ports.ports.sorted { $0.number < $1.number }.map {
       MessageDescription(
-        number: $0.number, layer: $0.layer, schema: $0.schema(), sendOnly: $0.sendOnly, messagesIn: $0.messagesIn,
-        bytesIn: $0.bytesIn, messagesOut: $0.messagesOut, bytesOut: $0.bytesOut, malformed: $0.malformed)
+        number: $0.number, layer: $0.layer, schema: WireSchema.of($0.type), type: $0.type, sendOnly: $0.sendOnly,
+        messagesIn: $0.messagesIn, bytesIn: $0.bytesIn, messagesOut: $0.messagesOut,
+        bytesOut: $0.bytesOut, malformed: $0.malformed)
     }
   }
 
