@@ -34,8 +34,8 @@ struct Bench {
     let manifest = Layer.manifest
     var problems: [String] = []
     let isPlain = manifest.name.utf8.allSatisfy { byte in
-      (UInt8(ascii: "a") ... UInt8(ascii: "z")).contains(byte | 0x20) || byte == UInt8(ascii: "-")
-        || (UInt8(ascii: "0") ... UInt8(ascii: "9")).contains(byte)
+      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) || byte == UInt8(ascii: "-")
+        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
     }
     if manifest.name.isEmpty || !isPlain {
       problems.append("its name \(JSON.string(manifest.name)) is not letters, digits and hyphens")
@@ -57,7 +57,9 @@ struct Bench {
     for property in schema.properties {
       count += 1
       let name = path.hasSuffix(" ") ? path + property.name : "\(path).\(property.name)"
-      if property.description.isEmpty, property.schema.description.isEmpty { problems.append("\(name) has no description") }
+      if property.description.isEmpty, property.schema.description.isEmpty {
+        problems.append("\(name) has no description")
+      }
       describe(property.schema, name, &problems, &count)
     }
   }
@@ -91,7 +93,7 @@ struct Bench {
     var problems: [String] = []
     var generator = generator("messages")
     for message in messages {
-      for _ in 0 ..< options.rounds {
+      for _ in 0..<options.rounds {
         let bytes = generator.message(message.schema)
         guard let problem = MessageCheck.problem(message.type, bytes) else { continue }
         problems.append("\(message.schema.name) (field \(message.number)): \(problem)")
@@ -110,11 +112,12 @@ struct Bench {
     let messages = taken(simulation)
     var count = 0
     for message in messages {
-      for _ in 0 ..< options.rounds {
+      for _ in 0..<options.rounds {
         for packet in damaged(message, &generator) {
           // From a neighbour, and from a stranger.
           let sender =
-            generator.coin() ? simulation.address(of: 1) : Address(ipv4: 0xc0a8_0000 | UInt32(generator.below(65_536)), port: 9)
+            generator.coin()
+            ? simulation.address(of: 1) : Address(ipv4: 0xc0a8_0000 | UInt32(generator.below(65_536)), port: 9)
           simulation.inject(packet, to: 0, from: sender)
           count += 1
         }
@@ -143,12 +146,13 @@ struct Bench {
   func timers() throws -> Result {
     var generator = generator("timers")
     var fired: UInt64 = 0
-    for round in 0 ..< 3 {
+    for round in 0..<3 {
       let simulation = try simulation()
       let messages = taken(simulation)
       // A node that was held up fires late, all timers at once: time jumps ahead by anything up to an hour.
-      for _ in 0 ..< options.rounds {
-        let jump = Duration.nanoseconds(Int64(generator.random.next(below: round == 0 ? 2_000_000_000 : 3_600_000_000_000)))
+      for _ in 0..<options.rounds {
+        let jump = Duration.nanoseconds(
+          Int64(generator.random.next(below: round == 0 ? 2_000_000_000 : 3_600_000_000_000)))
         if round == 2, let node = simulation.node(0) {
           node.fireTimers(at: node.now + jump)
           node.dropOutgoing(.network)
@@ -176,7 +180,7 @@ struct Bench {
     var count = 0
     let commands = simulation.node(0)?.commandDescriptions.filter { $0.layer == layer } ?? []
     for command in commands {
-      for round in 0 ..< options.rounds {
+      for round in 0..<options.rounds {
         let input = round % 3 == 2 ? generator.invalid(command.input) : generator.valid(command.input)
         count += 1
         if let problem = call(simulation, command, input) {
@@ -223,8 +227,8 @@ struct Bench {
     let simulation = try simulation()
     var generator = generator("restarts")
     let messages = taken(simulation)
-    for round in 0 ..< 12 {
-      for _ in 0 ..< 5 {
+    for round in 0..<12 {
+      for _ in 0..<5 {
         guard let message = messages.isEmpty ? nil : generator.pick(messages) else { break }
         simulation.inject(generator.packet(message.number, message.schema), to: 0, from: simulation.address(of: 1))
       }
@@ -259,7 +263,7 @@ struct Bench {
     var generator = generator("determinism")
     let messages = taken(simulation)
     let commands = simulation.node(0)?.commandDescriptions.filter { $0.layer == layer } ?? []
-    for _ in 0 ..< options.rounds {
+    for _ in 0..<options.rounds {
       simulation.run(within: .milliseconds(generator.below(400))) { $0.deliveries > 200_000 }
       if !messages.isEmpty {
         let message = generator.pick(messages)
@@ -285,7 +289,7 @@ struct Bench {
     let messages = taken(simulation)
     guard !messages.isEmpty else { return ([], "it takes no messages") }
     var half = 0
-    for count in 0 ..< options.floodMessages {
+    for count in 0..<options.floodMessages {
       let message = messages[count % messages.count]
       let sender = Address(ipv4: 0xc0a8_0000 + UInt32(count % options.floodSenders), port: 9)
       simulation.inject(generator.packet(message.number, message.schema), to: 0, from: sender)

@@ -14,7 +14,7 @@ struct Generator {
   mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
 
   mutating func bytes(_ count: Int) -> [UInt8] {
-    (0 ..< count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
   }
 
   /// A number that is often at an edge.
@@ -31,7 +31,7 @@ struct Generator {
 
   mutating func text(_ most: Int = 40) -> String {
     let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789-_ ÄéЖ漢🙂")
-    return String((0 ..< below(most + 1)).map { _ in pick(letters) })
+    return String((0..<below(most + 1)).map { _ in pick(letters) })
   }
 
   // MARK: Messages
@@ -60,7 +60,7 @@ struct Generator {
       if isPacked(field) {
         if count > 0 { packed(field, count, &writer) }
       } else {
-        for _ in 0 ..< count { one(field, depth, &writer) }
+        for _ in 0..<count { one(field, depth, &writer) }
       }
     }
     return writer.copied()
@@ -75,7 +75,7 @@ struct Generator {
     guard case .value(let name) = field.kind else { return }
     writer.writeTag(field.number, .bytes)
     let start = writer.beginNested()
-    for _ in 0 ..< count { value(name, nil, &writer) }
+    for _ in 0..<count { value(name, nil, &writer) }
     writer.endNested(start)
   }
 
@@ -124,7 +124,7 @@ struct Generator {
   mutating func flipped(_ bytes: [UInt8]) -> [UInt8] {
     var bytes = bytes
     guard !bytes.isEmpty else { return bytes }
-    for _ in 0 ... below(4) { bytes[below(bytes.count)] ^= 1 << UInt8(below(8)) }
+    for _ in 0...below(4) { bytes[below(bytes.count)] ^= 1 << UInt8(below(8)) }
     return bytes
   }
 
@@ -153,7 +153,7 @@ struct Generator {
     case .array(let element):
       let low = schema.count?.lowerBound ?? 0
       let count = Swift.min(low + below(4), schema.count?.upperBound ?? .max)
-      return .array((0 ..< count).map { _ in depth < 6 ? valid(element, depth: depth + 1) : .null })
+      return .array((0..<count).map { _ in depth < 6 ? valid(element, depth: depth + 1) : .null })
     case .map(let value): return .object([text(8): valid(value, depth: depth + 1)])
     case .object(let properties):
       var object = JSONObject()

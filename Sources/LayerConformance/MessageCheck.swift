@@ -12,7 +12,9 @@ enum MessageCheck {
     // A message may refuse what its schema can't say; what it accepts, it must write so that it reads the same.
     guard let read = try? Message(decoding: bytes) else { return nil }
     let once = read.encoded()
-    guard let again = try? Message(decoding: once) else { return "it can't read what it wrote: \(once.hex.prefix(200))" }
+    guard let again = try? Message(decoding: once) else {
+      return "it can't read what it wrote: \(once.hex.prefix(200))"
+    }
     let twice = again.encoded()
     if once != twice { return "written, read and written again it differs: \(once.hex.prefix(200))" }
     return nil
