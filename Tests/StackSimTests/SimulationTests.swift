@@ -4,7 +4,7 @@ import Testing
 
 @testable import StackSim
 
-let catalog: [any ProtocolLayer.Type] = [Gossip.self, Bulk.self, Keeper.self]
+var catalog: [any ProtocolLayer.Type] { [Gossip.self, Bulk.self, Keeper.self] }
 
 @Suite struct SimulationTests {
   private func gossip(
