@@ -126,7 +126,7 @@ public final class Node {
   private func declareCorePorts() throws(BuildError) {
     func declare<M: WireMessage>(_ number: UInt32, _: M.Type) throws(BuildError) {
       _ = try ports.declare(
-        number, owner: -1, layer: "core", sendOnly: false, name: M.messageName, schema: { WireSchema.of(M.self) })
+        number, owner: -1, layer: "core", sendOnly: false, type: M.self)
     }
     try declare(CoreField.piece, Piece.self)
     try declare(CoreField.hello, Hello.self)

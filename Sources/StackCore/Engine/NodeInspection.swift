@@ -54,7 +54,7 @@ extension Node {
   public var messages: [MessageDescription] {
     ports.ports.sorted { $0.number < $1.number }.map {
       MessageDescription(
-        number: $0.number, layer: $0.layer, schema: $0.schema(), sendOnly: $0.sendOnly,
+        number: $0.number, layer: $0.layer, schema: WireSchema.of($0.type), type: $0.type, sendOnly: $0.sendOnly,
         messagesIn: $0.counts.pointee.messagesIn, bytesIn: $0.counts.pointee.bytesIn,
         messagesOut: $0.counts.pointee.messagesOut, bytesOut: $0.counts.pointee.bytesOut,
         malformed: $0.counts.pointee.malformed)

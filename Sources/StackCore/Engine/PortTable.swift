@@ -7,6 +7,8 @@ public struct MessageDescription: Sendable {
   /// The layer that registered it, or `core`.
   public var layer: String
   public var schema: WireSchema
+  /// The message's own type, for tools that read and write messages themselves.
+  public var type: any WireMessage.Type
   /// Whether the layer only sends it.
   public var sendOnly: Bool
   public var messagesIn: UInt64
@@ -27,7 +29,7 @@ struct PortTable: ~Copyable {
     var layer: String
     var name: String
     var sendOnly: Bool
-    var schema: () -> WireSchema
+    var type: any WireMessage.Type
     var handler: PortHandler?
     /// Owned by the table; apart, so that counting copies and checks nothing.
     let counts: UnsafeMutablePointer<Counts>
@@ -69,9 +71,10 @@ struct PortTable: ~Copyable {
   var hasPeersterPorts: Bool { ports.contains { $0.number < 32 } }
 
   mutating func declare(
-    _ number: UInt32, owner: Int32, layer: String, sendOnly: Bool, name: String, schema: @escaping () -> WireSchema
+    _ number: UInt32, owner: Int32, layer: String, sendOnly: Bool, type: any WireMessage.Type
   ) throws(BuildError) -> Int {
     let path = "layers.\(layer)"
+    let name = type.messageName
     guard number >= 1, number <= Self.largestNumber, !(19_000...19_999).contains(number) else {
       throw BuildError(
         path: path,
@@ -91,7 +94,7 @@ struct PortTable: ~Copyable {
     counts.initialize(to: Counts())
     ports.append(
       .init(
-        number: number, owner: owner, layer: layer, name: name, sendOnly: sendOnly, schema: schema, counts: counts))
+        number: number, owner: owner, layer: layer, name: name, sendOnly: sendOnly, type: type, counts: counts))
     index()
     return ports.count - 1
   }
