@@ -152,6 +152,8 @@ public final class Node {
     slots.append(slot)
     do {
       let setup = LayerSetup<Layer>(node: self, slot: slot)
+      // Some of them hold the setup, which would otherwise keep itself, and this node, for ever.
+      defer { setup.bindings = [] }
       let layer = try Layer(config: config, setup: setup)
       if let failure = setup.failures.first { throw failure }
       for service in manifest.provides where services[service]?.owner != slot.index {
@@ -211,6 +213,10 @@ public final class Node {
     bytesIn &+= UInt64(datagram.byteCount)
     if datagram.byteCount == 0 { return drop(.empty) }
     do throws(WireError) { try dispatch(datagram, from: sender, whole: false) } catch { drop(.malformed) }
+    if let place = neighbours.find(sender) {
+      neighbours[place].datagramsIn &+= 1
+      neighbours[place].bytesIn &+= UInt64(datagram.byteCount)
+    }
     if !queue.isEmpty { settle() }
   }
 

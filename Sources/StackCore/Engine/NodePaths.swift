@@ -72,7 +72,6 @@ extension Node {
       place = added
     }
     neighbours[place].lastHeard = now
-    neighbours[place].datagramsIn &+= 1
     if strata, !neighbours[place].isStrata {
       neighbours[place].isStrata = true
       announce(sender, .strata)

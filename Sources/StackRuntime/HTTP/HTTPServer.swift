@@ -190,7 +190,13 @@ public final class HTTPServer {
     }
     counters.requests += 1
     connection.startServing(lower, raw)
-    guard let request = HTTPRequest(raw, on: connection, remote: connection.remote), !Self.isAmbiguous(request) else {
+    let request = HTTPRequest(raw, on: connection, remote: connection.remote)
+    let isAmbiguous = request.map(Self.isAmbiguous) ?? true
+    // Methods that nobody serves are refused by the handler, which knows those that somebody does; what follows such a
+    // request is never read.
+    let isServedByNobody = request.map { ["TRACE", HTTPRequest.unknown].contains($0.method) } ?? false
+    if isAmbiguous, isServedByNobody { connection.closesAfterAnswer = true }
+    guard let request, !isAmbiguous || isServedByNobody else {
       evhttp_add_header(evhttp_request_get_output_headers(raw), "Connection", "close")
       let answer = evbuffer_new()
       evbuffer_add(answer, "The request can't be read.\n", 27)

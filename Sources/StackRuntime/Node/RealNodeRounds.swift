@@ -7,7 +7,7 @@ extension RealNode {
   /// Reads what waits on the socket, at most a few batches, so that timers and commands get their turn too.
   func receive() {
     let now = loop.now
-    for _ in 0 ..< Self.batchesInRound {
+    for _ in 0..<Self.batchesInRound {
       let count =
         if state == .running {
           socket.receive { [node] datagram, sender in node.receive(datagram, from: sender, at: now) }
@@ -145,8 +145,8 @@ extension RealNode {
 
   // MARK: Storage that fails
 
-  /// Nothing of what rests on the lost writes may leave: answers become refusals, datagrams are dropped, and the layers,
-  /// whose memory is ahead of the disk now, are stopped.
+  /// Nothing of what rests on the lost writes may leave: answers become refusals, datagrams are dropped, and the
+  /// layers, whose memory is ahead of the disk now, are stopped.
   func handleStorageFailure(_ error: StorageError) {
     storageFailed += 1
     let refusal = Self.storageRefusal(error)
