@@ -94,7 +94,10 @@ extension LayerReport {
 
 extension MessageDescription {
   fileprivate var json: JSON {
-    ["number": .integer(Int64(number)), "name": .string(schema.name), "sendOnly": .bool(sendOnly), "fields": fields(schema)]
+    [
+      "number": .integer(Int64(number)), "name": .string(schema.name), "sendOnly": .bool(sendOnly),
+      "fields": fields(schema),
+    ]
   }
 
   private func fields(_ schema: WireSchema) -> JSON {
