@@ -48,6 +48,19 @@ struct SendInput: CommandInput, Hashable {
   @Argument("how long to wait", in: .seconds(1)...(.seconds(60))) var wait: Duration = .seconds(5)
 }
 
+/// As a layer in a library of its own would write them.
+public struct PublicConfig: LayerConfig, Hashable {
+  @Setting("how long to wait") public var wait: Duration = .seconds(1)
+  public init() {}
+}
+
+public struct PublicInput: CommandInput, Hashable {
+  @Argument("a hash, in hex") public var hash: [UInt8]
+  @Argument("how many", in: 1...9) public var count: Int
+  @Argument("at most so many", in: 1...9) public var limit: Int?
+  public init() {}
+}
+
 /// The text of the error that a body throws; nil when it throws none.
 func codingErrorText(_ body: () throws(JSONCodingError) -> Void) -> String? {
   do throws(JSONCodingError) {
@@ -139,12 +152,31 @@ func codingErrorText(_ body: () throws(JSONCodingError) -> Void) -> String? {
     #expect(made != SendInput() && made.text == "made")
   }
 
+  @Test func publicTypesWorkAlike() throws {
+    let input = try decodeInput(PublicInput.self, from: ["hash": "00FF", "count": 3])
+    #expect(input.hash == [0, 255] && input.count == 3 && input.limit == nil)
+    let errors = Schema.of(input: PublicInput.self).check(["limit": 10], at: "in")
+    #expect(errors.map(\.path) == ["in.hash", "in.count", "in.limit"])
+    #expect(try decodeSettings(PublicConfig.self, from: ["wait": "2s"], at: "").wait == .seconds(2))
+    let negative = codingErrorText { () throws(JSONCodingError) in
+      _ = try decodeSettings(PublicConfig.self, from: ["wait": "-2s"], at: "")
+    }
+    #expect(negative == "wait: found \"-2s\", expected a duration such as \"250ms\", \"1s\" or \"10m\"")
+  }
+
+  @Test func emptyTypesAreEmptyObjects() throws {
+    struct Nothing: Codable {}
+    #expect(try JSON(encoding: NoConfig()) == [:] && JSON(encoding: Nothing()) == [:])
+    #expect(Schema.of(output: Nothing.self) == Schema(.object([])))
+    _ = try JSON.object([:]).decode(Nothing.self)
+  }
+
   @Test func nearestWordIsFound() {
     let words = ["antiEntropy", "fanout", "peers", "listen"]
     #expect(nearest("antientropy", among: words) == "antiEntropy")
     #expect(nearest("pers", among: words) == "peers" && nearest("peesr", among: words) == "peers")
     #expect(nearest("lisen", among: words) == "listen" && nearest("fan", among: words) == nil)
-    #expect(nearest("", among: words) == nil && nearest("x", among: []) == nil)
+    #expect(nearest("", among: words) == nil && nearest("x", among: ["y"]) == nil)
   }
 }
 

@@ -1,7 +1,7 @@
 // JSON: a JSON value, exact for 64-bit integers, with its keys in the order in which they were written.
 
 /// A JSON value. Numbers compare by what they are worth: `.integer(5) == .number(5)`; the order of keys doesn't count.
-public indirect enum JSON: Sendable {
+public enum JSON: Sendable {
   case null
   case bool(Bool)
   /// A whole number, exact.

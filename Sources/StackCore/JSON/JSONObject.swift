@@ -2,15 +2,15 @@
 
 /// The members of a JSON object, in insertion order. Equality and hashing don't regard the order.
 public struct JSONObject: Sendable {
-  /// The keys, in order.
-  public private(set) var keys: [String] = []
-  /// The values, in the order of their keys.
-  public private(set) var values: [JSON] = []
+  /// A key and its value.
+  public typealias Member = (key: String, value: JSON)
+
+  private var members: [Member] = []
   /// Where each key stands; kept only for objects too large to search one by one.
   private var places: [String: Int] = [:]
 
   /// Up to so many keys are searched one by one, which is faster than hashing them.
-  private static let searchedByHand = 8
+  private static var searchedByHand: Int { 16 }
 
   /// An object without members.
   public init() {}
@@ -20,17 +20,21 @@ public struct JSONObject: Sendable {
     for (key, value) in members { self[key] = value }
   }
 
+  /// The keys, in order.
+  public var keys: [String] { members.map(\.key) }
+  /// The values, in the order of their keys.
+  public var values: [JSON] { members.map(\.value) }
   /// How many members there are.
-  public var count: Int { keys.count }
+  public var count: Int { members.count }
   /// Whether there is none.
-  public var isEmpty: Bool { keys.isEmpty }
+  public var isEmpty: Bool { members.isEmpty }
 
   /// The value under a key. Setting keeps the place of a key that is there; setting nil removes it.
   public subscript(key: String) -> JSON? {
-    get { place(of: key).map { values[$0] } }
+    get { place(of: key).map { members[$0].value } }
     set {
       switch (place(of: key), newValue) {
-      case (let place?, let value?): values[place] = value
+      case (let place?, let value?): members[place].value = value
       case (let place?, nil): remove(at: place)
       case (nil, let value?): append(key, value)
       case (nil, nil): break
@@ -47,44 +51,42 @@ public struct JSONObject: Sendable {
 
   /// Makes room for so many members.
   public mutating func reserveCapacity(_ count: Int) {
-    keys.reserveCapacity(count)
-    values.reserveCapacity(count)
+    members.reserveCapacity(count)
   }
 
   /// The same members, keys in Unicode order.
   public func sorted() -> JSONObject {
-    JSONObject(zip(keys, values).sorted { $0.0 < $1.0 }.map { ($0.0, $0.1) })
+    JSONObject(members.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
   }
 
   private func place(of key: String) -> Int? {
-    keys.count > Self.searchedByHand ? places[key] : keys.firstIndex(of: key)
+    if members.count > Self.searchedByHand { return places[key] }
+    for place in members.indices where members[place].key == key { return place }
+    return nil
   }
 
   private mutating func append(_ key: String, _ value: JSON) {
-    keys.append(key)
-    values.append(value)
-    if keys.count == Self.searchedByHand + 1 {
+    members.append((key, value))
+    if members.count == Self.searchedByHand + 1 {
       indexAll()
-    } else if keys.count > Self.searchedByHand {
-      places[key] = keys.count - 1
+    } else if members.count > Self.searchedByHand {
+      places[key] = members.count - 1
     }
   }
 
   private mutating func remove(at place: Int) {
-    keys.remove(at: place)
-    values.remove(at: place)
+    members.remove(at: place)
     places.removeAll()
-    if keys.count > Self.searchedByHand { indexAll() }
+    if members.count > Self.searchedByHand { indexAll() }
   }
 
   private mutating func indexAll() {
-    for (place, key) in keys.enumerated() { places[key] = place }
+    for (place, member) in members.enumerated() { places[member.key] = place }
   }
 }
 
 extension JSONObject: Hashable {
   public static func == (left: JSONObject, right: JSONObject) -> Bool {
-    if left.keys == right.keys { return left.values == right.values }
     guard left.count == right.count else { return false }
     return left.allSatisfy { right[$0.key] == $0.value }
   }
@@ -105,9 +107,9 @@ extension JSONObject: Hashable {
 
 extension JSONObject: RandomAccessCollection {
   public var startIndex: Int { 0 }
-  public var endIndex: Int { keys.count }
+  public var endIndex: Int { members.count }
   /// The member at a place in the order.
-  public subscript(position: Int) -> (key: String, value: JSON) { (keys[position], values[position]) }
+  public subscript(position: Int) -> Member { members[position] }
 }
 
 extension JSONObject: ExpressibleByDictionaryLiteral {

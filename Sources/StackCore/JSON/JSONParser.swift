@@ -213,6 +213,7 @@ struct JSONParser {
       leave()
       return .object(members)
     }
+    members.reserveCapacity(4)  // spares most objects two moves
     while true {
       try member(into: &members)
       skipSpace()
@@ -440,7 +441,7 @@ extension JSONParser {
   }
 
   private func double(_ digits: Digits, from start: Int) throws(JSONFault) -> Double {
-    // Both a whole number below 2^53 and a power of ten up to 10^22 are exact, so one rounding gives the nearest double.
+    // A whole number below 2^53 and a power of ten up to 10^22 are exact, so one rounding gives the nearest double.
     let exponent = digits.exponent - digits.fraction
     if digits.fits, digits.worth <= 1 << 53, exponent.magnitude <= 22 {
       let power = Self.powersOfTen[Int(exponent.magnitude)]

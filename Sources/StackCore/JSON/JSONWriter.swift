@@ -7,8 +7,8 @@ extension JSON {
   /// - Parameters:
   ///   - pretty: on lines of their own, indented by two spaces.
   ///   - sortedKeys: keys in Unicode order rather than as they were put in.
-  ///   - htmlSafe: `<`, `>`, `&` and the line separators U+2028 and U+2029 are escaped, so that the text can stand in an
-  ///     HTML `script` element.
+  ///   - htmlSafe: `<`, `>`, `&` and the line separators U+2028 and U+2029 are escaped, so that the text can stand in
+  ///     an HTML `script` element.
   public func text(pretty: Bool = false, sortedKeys: Bool = false, htmlSafe: Bool = false) -> String {
     var bytes: [UInt8] = []
     write(into: &bytes, pretty: pretty, sortedKeys: sortedKeys, htmlSafe: htmlSafe)

@@ -31,8 +31,8 @@ extension Schema {
   /// Limits that JSON Schema has no words for.
   private var limits: String? {
     switch kind {
-    case .duration(nil, nil), .byteCount(nil, nil): nil
-    case .duration, .byteCount: summary
+    case .duration(let min, let max): min ?? .zero == .zero && max == nil ? nil : summary
+    case .byteCount(let min, let max): min ?? 0 == 0 && max == nil ? nil : summary
     default: nil
     }
   }
@@ -50,8 +50,9 @@ extension Schema {
     case .string(let allowed, let min, let max):
       schema["enum"] = allowed.map { .array($0.map { .string($0) } + (nullable ? [.null] : [])) }
       Self.put(min, max, "Length", in: &schema)
-    case .duration:
-      schema["pattern"] = #"^-?([0-9]+(\.[0-9]+)?(d|h|m|s|ms|us|µs|ns))+$"#
+    case .duration(let min, _):
+      let sign = min.map { $0 >= .zero } ?? false ? "" : "-?"
+      schema["pattern"] = .string("^" + sign + #"([0-9]+(\.[0-9]+)?(d|h|m|s|ms|us|µs|ns))+$"#)
     case .byteCount:
       schema["type"] = nullable ? ["string", "integer", "null"] : ["string", "integer"]
       schema["pattern"] = #"^[0-9]+(\.[0-9]+)?([kKMGTP]i?)?B?$"#

@@ -1,7 +1,7 @@
 // Nearest: the known word that a mistyped one was probably meant to be.
 
-/// The word among these that is fewest slips (a letter too many, too few, wrong, or two swapped) from `word`, letters of
-/// either case alike; nil when none is near. Only the first 64 characters of words, and 1,024 words, are looked at.
+/// The word among these that is fewest slips (a letter too many, too few, wrong, or two swapped) from `word`, letters
+/// of either case alike; nil when none is near. Only the first 64 bytes of words, and 1,024 words, are looked at.
 public func nearest(_ word: String, among words: [String]) -> String? {
   let typed = Array(word.lowercased().utf8.prefix(64))
   // A third of the letters, and at least one, may be wrong.
@@ -9,7 +9,7 @@ public func nearest(_ word: String, among words: [String]) -> String? {
   var best: (word: String, slips: Int)?
   for candidate in words.prefix(1024) {
     let slips = slipsBetween(typed, Array(candidate.lowercased().utf8.prefix(64)))
-    if slips <= allowed, slips < best?.slips ?? .max { best = (candidate, slips) }
+    if slips <= allowed, slips < typed.count, slips < best?.slips ?? .max { best = (candidate, slips) }
   }
   return best?.word
 }

@@ -91,8 +91,12 @@ public struct Schema: Sendable, Hashable {
     case .number(let min, let max): "a number" + Self.bounds(min, max)
     case .string(let allowed?, _, _): listed(allowed)
     case .string(nil, let min, let max): "text" + Self.counted(min, max, "characters")
-    case .duration(nil, nil): Duration.expectedText
-    case .duration(let min, let max): "a duration" + Self.bounds(min?.text, max?.text)
+    case .duration(let min, let max):
+      if min ?? .zero == .zero, max == nil {
+        Duration.expectedText
+      } else {
+        "a duration" + Self.bounds(min?.text, max?.text)
+      }
     case .byteCount(let min, let max):
       if min ?? 0 == 0, max == nil { ByteCount.expected } else { "a size" + Self.bounds(min?.text, max?.text) }
     case .hex: "hex text" + Self.counted(count, "bytes")

@@ -1,7 +1,7 @@
 // SchemaProbe: finds what a Decodable type looks like in JSON, by decoding dummies and watching what it asks for.
 
-/// A type that says itself what it looks like in JSON, for those whose `init(from:)` accepts only special text or does more
-/// than a dummy can pass.
+/// A type that says itself what it looks like in JSON, for those whose `init(from:)` accepts only special text or does
+/// more than a dummy can pass.
 public protocol SchemaProviding: Decodable {
   /// What it looks like.
   static var schema: Schema { get }
@@ -70,7 +70,7 @@ final class SchemaProbe {
 
   /// What a type looks like, and a value of it.
   func find<T: Decodable>(_ type: T.Type, attempt: Int = 0) -> Finding {
-    if let leaf = Self.leaf(type, attempt: attempt) { return leaf }
+    if let leaf = leaf(type, attempt: attempt) { return leaf }
     let id = ObjectIdentifier(type)
     if let finding = known[id] { return finding }
     if inProgress.contains(id) || inProgress.count >= Self.maxDepth { return Finding(schema: Schema(.any)) }
@@ -115,19 +115,21 @@ final class SchemaProbe {
   }
 
   /// What the types that aren't made of others look like.
-  private static func leaf(_ type: Any.Type, attempt: Int) -> Finding? {
+  private func leaf(_ type: Any.Type, attempt: Int) -> Finding? {
     switch type {
     case is Bool.Type: Finding(schema: Schema(.boolean), value: attempt == 1)
     case is String.Type:
-      Finding(schema: Schema(.string(allowed: nil, minCount: nil, maxCount: nil)), value: texts[attempt])
+      Finding(schema: Schema(.string(allowed: nil, minCount: nil, maxCount: nil)), value: Self.texts[attempt])
     case is Double.Type: Finding(schema: Schema(.number(min: nil, max: nil)), value: Double(attempt))
     case is Float.Type: Finding(schema: Schema(.number(min: nil, max: nil)), value: Float(attempt))
-    case is Duration.Type: Finding(schema: Schema(.duration(min: nil, max: nil)), value: Duration.seconds(attempt))
+    case is Duration.Type:
+      // What people set is not negative, unless a range says so.
+      Finding(schema: Schema(.duration(min: isOutput ? nil : .zero, max: nil)), value: Duration.seconds(attempt))
     case is ByteCount.Type:
       Finding(schema: Schema(.byteCount(min: nil, max: nil)), value: ByteCount(bytes: Int64(attempt)))
     case is [UInt8].Type: Finding(schema: Schema(.hex), value: [UInt8](repeating: 0, count: [0, 32, 64, 1][attempt]))
     case is JSON.Type: Finding(schema: Schema(.any), value: JSON.null)
-    case let type as any FixedWidthInteger.Type: integer(type, attempt)
+    case let type as any FixedWidthInteger.Type: Self.integer(type, attempt)
     default: nil
     }
   }
@@ -186,7 +188,8 @@ final class ProbeNode {
 
   func schema(isComplete: Bool) -> Schema {
     switch shape {
-    case .nothing: return Schema(.any)
+    // A struct without properties asks for nothing.
+    case .nothing: return isComplete ? Schema(.object([]), closed: !probe.isOutput) : Schema(.any)
     case .value(let schema): return schema
     case .elements:
       let schemas = elements.map { $0.schema(isComplete: isComplete) }

@@ -1,6 +1,7 @@
 // Setting and Argument: the wrappers by which a configuration or a command's input describes itself.
 
-/// A layer's section of the node's file: a struct whose properties all have defaults, each marked `@Setting`.
+/// A layer's section of the node's file: a struct whose properties all have defaults, each marked `@Setting`. The
+/// compiler makes `init()` and the coding; only a `public` struct must say `public init() {}`.
 public protocol LayerConfig: Codable, Sendable {
   /// The defaults.
   init()
@@ -11,7 +12,8 @@ public struct NoConfig: LayerConfig, Hashable {
   public init() {}
 }
 
-/// What a command is given: a struct of properties marked `@Argument`.
+/// What a command is given: a struct of properties marked `@Argument`. The compiler makes `init()` and the coding; only
+/// a `public` struct must say `public init() {}`.
 public protocol CommandInput: Codable, Sendable {
   /// The defaults; arguments that must be given have none yet.
   init()
@@ -33,8 +35,8 @@ public struct SettingFacts<Value: Sendable>: Sendable {
 
 /// A setting: a value with a default, a line that says what it does, and what it may be.
 ///
-/// It stands in JSON as the bare value. A range is checked by `decodeSettings`, not when the property is set. Two settings
-/// are equal when their values are. `live` says that a reload may change it without a restart.
+/// It stands in JSON as the bare value. A range is checked by `decodeSettings`, not when the property is set. Two
+/// settings are equal when their values are. `live` says that a reload may change it without a restart.
 @propertyWrapper public struct Setting<Value: Codable & Sendable>: Sendable {
   public var wrappedValue: Value
   var facts: SettingFacts<Value>

@@ -35,7 +35,9 @@ public struct Instant: Hashable, Comparable, Sendable, Codable {
   }
 
   /// The instant a duration earlier; saturates.
-  @inlinable public static func - (left: Instant, right: Duration) -> Instant { left + .nanoseconds(-right.nanoseconds) }
+  @inlinable public static func - (left: Instant, right: Duration) -> Instant {
+    left + .nanoseconds(-right.nanoseconds)
+  }
 
   /// The time from `right` to `left`.
   @inlinable public static func - (left: Instant, right: Instant) -> Duration {
