@@ -84,7 +84,7 @@ final class CommandLineTool {
       options: [OptionSpec(name: "version", short: "V", summary: "Print the version.")],
       subcommands: [
         nodeCommand, callCommand, statusCommand, neighboursCommand, metricsCommand, eventsCommand, layersCommand,
-        configCommand, wireCommand, protoCommand, helpCommand,
+        configCommand, simCommand, wireCommand, protoCommand, helpCommand,
       ])
   }
 

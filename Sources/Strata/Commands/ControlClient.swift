@@ -21,9 +21,6 @@ struct ControlClient {
     OptionSpec(name: "token-file", value: "FILE", summary: "The file that holds the control port's token."),
   ]
 
-  /// The file in the data folder in which a running node says where its control port is.
-  static let addressFile = "control.address"
-
   /// The node that the options mean.
   init(_ parsed: ParsedArguments, _ tool: CommandLineTool) throws {
     if let url = parsed.option("control") {
@@ -55,12 +52,12 @@ struct ControlClient {
       throw FailedError("node \(file.name) has no control port: \(path) has \"control\": \"off\"")
     }
     var address = control
-    if let text = try? readFile("\(file.data)/\(Self.addressFile)"), let written = Address(trimmed(text)) {
+    if let text = try? readFile("\(file.data)/\(controlAddressFileName)"), let written = Address(trimmed(text)) {
       address = written
     }
     guard address.port > 0 else {
       throw FailedError(
-        "node \(file.name) doesn't run, for there is no \(file.data)/\(Self.addressFile); \(remedy)")
+        "node \(file.name) doesn't run, for there is no \(file.data)/\(controlAddressFileName); \(remedy)")
     }
     (host, port) = (address.host, address.port)
     token = try Self.token(tokenFile ?? "\(file.data)/\(tokenFileName)")
@@ -76,7 +73,7 @@ struct ControlClient {
   }
 
   private static func token(_ path: String) throws -> String {
-    do { return trimmed(try readFile(path)) } catch let error as TextFileError {
+    do throws(TextFileError) { return trimmed(try readFile(path)) } catch {
       throw FailedError("\(error); a node makes its token when it is started for the first time")
     }
   }
@@ -94,12 +91,13 @@ struct ControlClient {
 
   /// The body that a path answers with.
   func get(_ path: String) throws -> [UInt8] {
+    let answer: (head: HTTPHead, body: [UInt8])
     do throws(HTTPClientError) {
-      let (head, body) = try HTTPClient().request(
+      answer = try HTTPClient().request(
         "GET", host: host, port: port, path: path, headers: headers(accept: "*/*", hasBody: false))
-      if head.status >= 400 { throw Refusal(status: head.status, body: body) }
-      return body
-    } catch let error as HTTPClientError { throw failed(error) }
+    } catch { throw failed(error) }
+    if answer.head.status >= 400 { throw Refusal(status: answer.head.status, body: answer.body) }
+    return answer.body
   }
 
   /// The JSON that a path answers with.
@@ -204,7 +202,7 @@ struct Refusal: Error, CustomStringConvertible {
 
   init(status: Int, body: [UInt8]) {
     if let problem = try? JSON.parse(body), problem.objectValue != nil {
-      self.init(problem)
+      self = Refusal(problem)
     } else {
       description = "the node answers with status \(status)"
     }

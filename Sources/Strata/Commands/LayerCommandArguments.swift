@@ -20,17 +20,17 @@ struct LayerCommandArguments {
   }
 
   /// The command's place in the table of commands.
-  func spec(of command: CommandDescription) -> CommandSpec {
+  func spec(layer: String, name: String, summary: String, examples: [String]) -> CommandSpec {
     CommandSpec(
-      name: command.name, summary: command.summary,
+      name: name, summary: summary,
       positionals: places.map {
-        PositionalSpec(name: $0.name, summary: Self.about($0), takesRest: $0.schema.isArray, unless: "input")
+        PositionalSpec(name: $0.name, summary: Self.about($0), unless: "input", takesRest: $0.schema.isArray)
       },
       options: optional.map(Self.option) + [
         OptionSpec(
           name: "input", value: "JSON", summary: "The whole input: JSON, @FILE, or - for standard input.")
       ],
-      examples: command.examples.map { "\(command.layer) \(command.name) \($0)" })
+      examples: examples.map { "\(layer) \(name) \($0)" })
   }
 
   private static func about(_ property: Schema.Property) -> String {

@@ -7,17 +7,32 @@ extension CommandLineTool {
   func layerCommand(_ name: String, words: ArraySlice<String> = []) -> CommandSpec? {
     if let type = catalog.first(where: { $0.manifest.name == name }) {
       let report = LayerReport(type, catalog: catalog)
-      if report.failure == nil { return layerSpec(name, report.manifest.summary, report.commands) }
+      if report.failure == nil {
+        return layerSpec(name, report.manifest.summary, report.commands.map { KnownCommand($0) })
+      }
     }
     guard let layer = runningLayer(name, words) else { return nil }
-    let commands = (layer["commands"]?.arrayValue ?? []).map { command in
-      CommandDescription(
-        layer: name, name: command["name"]?.stringValue ?? "", summary: command["summary"]?.stringValue ?? "",
-        input: Schema(jsonSchema: command["input"] ?? [:]), output: Schema(.any),
-        progress: (command["progress"] ?? .null).isNull ? nil : Schema(.any),
-        examples: (command["examples"]?.arrayValue ?? []).compactMap(\.stringValue))
-    }
+    let commands = (layer["commands"]?.arrayValue ?? []).map { KnownCommand($0) }
     return layerSpec(name, layer["summary"]?.stringValue ?? "", commands)
+  }
+
+  /// A command, whether compiled in or described by a running node.
+  private struct KnownCommand {
+    var name: String
+    var summary: String
+    var input: Schema
+    var examples: [String]
+
+    init(_ command: CommandDescription) {
+      (name, summary, input, examples) = (command.name, command.summary, command.input, command.examples)
+    }
+
+    init(_ json: JSON) {
+      name = json["name"]?.stringValue ?? ""
+      summary = json["summary"]?.stringValue ?? ""
+      input = Schema(jsonSchema: json["input"] ?? [:])
+      examples = (json["examples"]?.arrayValue ?? []).compactMap(\.stringValue)
+    }
   }
 
   /// What the running node says of a layer that isn't compiled in here.
@@ -40,12 +55,13 @@ extension CommandLineTool {
     return layers.first { $0["name"]?.stringValue == name }
   }
 
-  private func layerSpec(_ name: String, _ summary: String, _ commands: [CommandDescription]) -> CommandSpec {
+  private func layerSpec(_ name: String, _ summary: String, _ commands: [KnownCommand]) -> CommandSpec {
     CommandSpec(
       name: name, summary: summary, discussion: commands.isEmpty ? "It has no commands." : "",
       subcommands: commands.map { command in
         let arguments = LayerCommandArguments(command.input)
-        var spec = arguments.spec(of: command)
+        var spec = arguments.spec(
+          layer: name, name: command.name, summary: command.summary, examples: command.examples)
         spec.options += ControlClient.options + [Self.jsonOption]
         spec.action = { parsed, tool in
           let input = try arguments.input(parsed) { try readFile("-") }

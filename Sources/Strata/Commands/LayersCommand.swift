@@ -80,7 +80,9 @@ extension CommandLineTool {
 
   /// A command as it is typed.
   private func usage(_ command: CommandDescription) -> String {
-    LayerCommandArguments(command.input).spec(of: command).usage(command.name)
+    LayerCommandArguments(command.input)
+      .spec(layer: command.layer, name: command.name, summary: command.summary, examples: [])
+      .usage(command.name)
       .replacingSuffix(" [OPTIONS]", with: "")
   }
 

@@ -56,11 +56,9 @@ extension CommandLineTool {
     for layer in layers where !layer.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"&#%+?".utf8.contains($0) }) {
       throw UsageError("--layer: found \"\(harmless(layer))\", expected a layer's name")
     }
-    // Of several layers all events are asked for, and the others left out here.
-    let query = layers.count == 1 ? "?layer=\(layers[0])" : ""
+    let query = layers.isEmpty ? "" : "?layer=\(layers.joined(separator: ","))"
     try ControlClient(parsed, self).follow("/v1/events\(query)") { event in
       let json = (try? JSON.parse(event.data)) ?? .string(event.data)
-      if layers.count > 1, let layer = json["layer"]?.stringValue, !layers.contains(layer) { return true }
       console.print(parsed.has("json") ? json.text() : line(event, json))
       left -= 1
       return left > 0
@@ -70,11 +68,11 @@ extension CommandLineTool {
 
   /// An event in a line: its time, its layer and name, and what it says.
   private func line(_ event: ServerEvent, _ json: JSON) -> String {
-    guard let layer = json["layer"]?.stringValue, let name = json["name"]?.stringValue else {
+    guard let layer = json["layer"]?.stringValue, let name = json["event"]?.stringValue else {
       return "\(console.styled(harmless(event.name), .cyan)) \(json.inOneCell)"
     }
     let time = json["time"].map { $0.inOneCell + " " } ?? ""
-    let content = json["event"] ?? json["data"] ?? .null
+    let content = json["data"] ?? .null
     return time + console.styled(harmless("\(layer).\(name)"), .cyan) + " " + content.inOneCell
   }
 }

@@ -55,7 +55,7 @@ extension CommandLineTool {
   private func datagram(_ text: String) throws -> [UInt8] {
     if text != "-", let bytes = Self.hex(Array(text.utf8)) { return bytes }
     let content: [UInt8]
-    do { content = try readFile(text) } catch let error as TextFileError {
+    do throws(TextFileError) { content = try readFile(text) } catch {
       guard error.isMissing else { throw error }
       throw UsageError("found \"\(harmless(String(text.prefix(60))))\", expected hex digits or the path of a file")
     }
