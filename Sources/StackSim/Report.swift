@@ -134,6 +134,8 @@ public struct SimulationReport: Codable, Sendable {
     /// How many nodes received less than one, two, … bucket widths.
     public var histogram: [Int]
     public var bucketWidth: UInt64
+    /// What each node received, where there are at most 500.
+    public var perNode: [UInt64]
   }
 
   /// One node's traffic.
@@ -289,7 +291,7 @@ extension Simulation {
       least: sorted.first ?? 0, p50: percentile(sorted, 50) ?? 0, p90: percentile(sorted, 90) ?? 0,
       p99: percentile(sorted, 99) ?? 0, most: most,
       busiest: busiest.prefix(5).map { .init(node: $0, received: places[$0].received, sent: places[$0].sent) },
-      histogram: histogram, bucketWidth: width)
+      histogram: histogram, bucketWidth: width, perNode: places.count <= 500 ? places.map(\.received) : [])
   }
 
   private func seriesReport() -> SimulationReport.SeriesReport {

@@ -27,17 +27,29 @@ public final class LayerSetup<Layer: ProtocolLayer> {
     _ handler: @escaping (Layer) -> (Message, Address, borrowing LayerContext<Layer>) -> Void
   ) {
     guard let port = declare(number, Message.self) else { return }
-    bindings.append { [node, slot] layer in
-      let bound = handler(layer)
-      // Sound: the node owns this closure through its port table, and owns the slot until it has dropped the closure, so
-      // neither reference can outlive what it names. Counting references here costs a fifth of the packet path.
-      node.bind(port) { [unowned(unsafe) node, unowned(unsafe) slot] (body, sender) throws(WireError) in
-        var reader = WireReader(body)
-        let message = try Message(from: &reader)
-        node.accepted(from: sender)
-        let context = LayerContext(node, slot)
-        bound(message, sender, context)
-      }
+    bindings.append { [self] layer in bind(port, handler(layer)) }
+  }
+
+  /// The same with a closure, which is given the layer, the message, its sender and the context.
+  @inlinable public func on<Message: WireMessage>(
+    _ number: UInt32, _: Message.Type,
+    _ handler: @escaping (Layer, Message, Address, borrowing LayerContext<Layer>) -> Void
+  ) {
+    guard let port = declare(number, Message.self) else { return }
+    bindings.append { [self] layer in bind(port) { handler(layer, $0, $1, $2) } }
+  }
+
+  @inlinable func bind<Message: WireMessage>(
+    _ port: Int, _ handler: @escaping (Message, Address, borrowing LayerContext<Layer>) -> Void
+  ) {
+    // Sound: the node owns this closure through its port table, and owns the slot until it has dropped the closure, so
+    // neither reference can outlive what it names. Counting references here costs a fifth of the packet path.
+    node.bind(port) { [unowned(unsafe) node, unowned(unsafe) slot] (body, sender) throws(WireError) in
+      var reader = WireReader(body)
+      let message = try Message(from: &reader)
+      node.accepted(from: sender)
+      let context = LayerContext(node, slot)
+      handler(message, sender, context)
     }
   }
 
@@ -50,6 +62,7 @@ public final class LayerSetup<Layer: ProtocolLayer> {
     guard let port = declare(number, Message.self) else { return }
     bindings.append { [node, slot] layer in
       let bound = handler(layer)
+      // Sound as in `bind`.
       node.bind(port) { [unowned(unsafe) node, unowned(unsafe) slot] (body, sender) throws(WireError) in
         var reader = WireReader(body)
         let context = LayerContext(node, slot)
@@ -75,6 +88,14 @@ public final class LayerSetup<Layer: ProtocolLayer> {
       failures.append(error)
       return nil
     }
+  }
+
+  // MARK: Timers
+
+  /// Has a timer fire again and again, from the node's start on; at most every millisecond.
+  public func every(_ interval: Duration, _ timer: Layer.Timer) {
+    slot.repeating[timer] = max(interval, .milliseconds(1))
+    slot.firstRounds.append(timer)
   }
 
   // MARK: Commands

@@ -9,7 +9,7 @@ public struct Instant: Hashable, Comparable, Sendable, Codable {
   public var nanoseconds: Int64
 
   /// The instant so many nanoseconds after the epoch.
-  @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+  @inlinable public init(nanoseconds: Int64 = 0) { self.nanoseconds = nanoseconds }
 
   /// An instant stands in JSON as seconds since the epoch, to the microsecond.
   public init(from decoder: any Decoder) throws {
