@@ -90,19 +90,25 @@ struct ControlClient {
   }
 
   /// The body that a path answers with.
-  func get(_ path: String) throws -> [UInt8] {
+  func get(_ path: String) throws -> [UInt8] { try ask("GET", path) }
+
+  /// The JSON that a path answers with when it is posted to.
+  func post(_ path: String) throws -> JSON { try Self.parse(try ask("POST", path)) }
+
+  private func ask(_ method: String, _ path: String) throws -> [UInt8] {
     let answer: (head: HTTPHead, body: [UInt8])
     do throws(HTTPClientError) {
       answer = try HTTPClient().request(
-        "GET", host: host, port: port, path: path, headers: headers(accept: "*/*", hasBody: false))
+        method, host: host, port: port, path: path, headers: headers(accept: "*/*", hasBody: false))
     } catch { throw failed(error) }
     if answer.head.status >= 400 { throw Refusal(status: answer.head.status, body: answer.body) }
     return answer.body
   }
 
   /// The JSON that a path answers with.
-  func json(_ path: String) throws -> JSON {
-    let body = try get(path)
+  func json(_ path: String) throws -> JSON { try Self.parse(try get(path)) }
+
+  private static func parse(_ body: [UInt8]) throws -> JSON {
     do { return try JSON.parse(body) } catch { throw FailedError("the node's answer is not JSON: \(error)") }
   }
 

@@ -1,4 +1,4 @@
-// NodeQueries: `status`, `neighbours`, `metrics` and `events`: what a running node says of itself.
+// NodeQueries: `status`, `neighbours`, `metrics` and `events`: what a running node says of itself; `reload` and `stop`.
 import StackCore
 
 extension CommandLineTool {
@@ -32,6 +32,34 @@ extension CommandLineTool {
       action: { parsed, tool in
         let body = try ControlClient(parsed, tool).get("/metrics")
         tool.console.write(String(decoding: body, as: UTF8.self))
+        return 0
+      })
+  }
+
+  /// `reload`.
+  var reloadCommand: CommandSpec {
+    CommandSpec(
+      name: "reload", summary: "Has a running node read its file again, and shows what came of each changed key.",
+      options: ControlClient.options + [OptionSpec(name: "json", summary: "Print JSON.")],
+      action: { parsed, tool in
+        let json = try ControlClient(parsed, tool).post("/v1/node/reload")
+        if parsed.has("json") {
+          tool.console.print(json.text(pretty: true))
+        } else if let answers = json["answers"], answers.arrayValue?.isEmpty == false {
+          tool.console.show(answers)
+        } else {
+          tool.console.print("nothing has changed")
+        }
+        return 0
+      })
+  }
+
+  /// `stop`.
+  var stopCommand: CommandSpec {
+    CommandSpec(
+      name: "stop", summary: "Stops a running node in good order.", options: ControlClient.options,
+      action: { parsed, tool in
+        _ = try ControlClient(parsed, tool).post("/v1/node/stop")
         return 0
       })
   }

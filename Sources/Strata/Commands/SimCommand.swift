@@ -15,6 +15,7 @@ extension CommandLineTool {
       options: [
         OptionSpec(name: "seed", value: "N", summary: "The seed, whatever the scenario says."),
         OptionSpec(name: "seeds", value: "N", summary: "Run under so many seeds, one after the other."),
+        OptionSpec(name: "html", value: "FILE", summary: "Write a page with plots, which needs nothing else."),
         OptionSpec(name: "json", summary: "Print the report as JSON."),
         OptionSpec(
           name: "trace", summary: "Print each delivery, event and log line on standard error, as a line of JSON."),
@@ -38,7 +39,11 @@ extension CommandLineTool {
     if parsed.has("trace") { trace(simulation) }
     let start = Self.monotonicSeconds()
     let report = simulation.run().measured(realSeconds: Self.monotonicSeconds() - start)
-    // HTML
+    if let page = parsed.option("html") {
+      do throws(TextFileError) {
+        try writeFile(page, Array(report.html().utf8), replacing: true)
+      } catch { throw FailedError(error.description) }
+    }
     console.print(parsed.has("json") ? try JSON(encoding: report).text(pretty: true) : "\(report)")
     if !report.passed { console.complain("the run failed; again: \(program) sim \(path) --seed \(seed)") }
     return report.passed ? 0 : 1
