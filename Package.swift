@@ -42,7 +42,7 @@ let package = Package(
     .testTarget(
       name: "StackSimTests", dependencies: ["StackSim", "StackCore", "LayerConformance"], swiftSettings: strict),
     .testTarget(
-      name: "StrataTests", dependencies: ["Strata", "LayerConformance"], swiftSettings: strict),
+      name: "StrataTests", dependencies: ["Strata", "StackCore", "StackRuntime", "StackSim"], swiftSettings: strict),
     .testTarget(name: "TidyTests", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
