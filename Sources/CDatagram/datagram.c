@@ -1,4 +1,7 @@
 // Batches of datagrams in and out, with the kernel's segmentation offload where it has one.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
 #include "CDatagram.h"
 
 #include <endian.h>
@@ -7,6 +10,7 @@
 #include <netinet/udp.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -22,7 +26,7 @@ static int is_mapped(const cdatagram_address *address) {
   return address->high == 0 && address->low >> 32 == MAPPED_PREFIX;
 }
 
-socklen_t cdatagram_to_sockaddr(const cdatagram_address *address, int family, struct sockaddr_storage *out) {
+uint32_t cdatagram_to_sockaddr(const cdatagram_address *address, int family, void *out) {
   if (family == AF_INET) {
     if (!is_mapped(address)) return 0;
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(address->port)};
@@ -38,8 +42,9 @@ socklen_t cdatagram_to_sockaddr(const cdatagram_address *address, int family, st
   return sizeof in6;
 }
 
-int cdatagram_from_sockaddr(const struct sockaddr *from, socklen_t size, cdatagram_address *out) {
-  if (from->sa_family == AF_INET && size >= sizeof(struct sockaddr_in)) {
+int cdatagram_from_sockaddr(const void *from, uint32_t size, cdatagram_address *out) {
+  sa_family_t family = ((const struct sockaddr *)from)->sa_family;
+  if (family == AF_INET && size >= sizeof(struct sockaddr_in)) {
     struct sockaddr_in in;
     memcpy(&in, from, sizeof in);
     out->high = 0;
@@ -48,7 +53,7 @@ int cdatagram_from_sockaddr(const struct sockaddr *from, socklen_t size, cdatagr
     out->scope = 0;
     return 0;
   }
-  if (from->sa_family == AF_INET6 && size >= sizeof(struct sockaddr_in6)) {
+  if (family == AF_INET6 && size >= sizeof(struct sockaddr_in6)) {
     struct sockaddr_in6 in6;
     uint64_t words[2];
     memcpy(&in6, from, sizeof in6);

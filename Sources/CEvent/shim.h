@@ -1,7 +1,11 @@
-// Swift's own C library module sees the GNU names; seen otherwise, the two would disagree about fd_set.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
+// libevent's own headers define _GNU_SOURCE halfway, which changes types (fd_set) that Swift also sees from its
+// module of
+// the C library, and the two then clash. Read first, the C library has its features settled.
+#include <sys/types.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
 #include <event2/event.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

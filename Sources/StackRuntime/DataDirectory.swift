@@ -2,8 +2,8 @@
 import Glibc
 import StackCore
 
-/// The right to use a data directory, which one node has at a time. It ends with this object, or with the process however
-/// that ends: the system, not the file, remembers the lock.
+/// The right to use a data directory, which one node has at a time. It ends with this object, or with the process
+/// however that ends: the system, not the file, remembers the lock.
 public final class DataDirectoryLock: Sendable {
   /// The file in the data directory that is locked; it names the process that holds it.
   public static let fileName = "node.lock"

@@ -6,8 +6,8 @@ import StackCore
 /// A layer's files in a folder of its own, and wherever the person who runs the node points it to.
 ///
 /// Relative paths are walked one part at a time, each opened below the last and none through a link, so neither a name
-/// from a peer nor a link planted meanwhile leads out of the folder. (This needs no `openat2`, which older kernels
-/// and some containers refuse.) In an absolute path only the last part may not be a link: its directories are the person's
+/// from a peer nor a link planted meanwhile leads out of the folder. (This needs no `openat2`, which older kernels and
+/// some containers refuse.) In an absolute path only the last part may not be a link: its directories are the person's
 /// own choice, and a home that is a link to another disk is a common one.
 public final class DiskFiles: LayerFiles {
   private let root: String
@@ -285,8 +285,8 @@ struct Place: Sendable {
   private func full(_ needed: Int64, _ free: Int64) -> FileError {
     FileError(
       .full,
-      "\(path): needs \(readable(needed)), but only \(readable(free)) are free there; free some space or choose another "
-        + "folder")
+      "\(path): needs \(readable(needed)), but only \(readable(free)) are free there; free some space "
+        + "or choose another folder")
   }
 
   private func freeBytes(_ file: Descriptor) -> Int64? {

@@ -4,8 +4,8 @@ import Synchronization
 
 /// One simulated node's disk. It outlives the node's own objects, as `SimStorage` does.
 ///
-/// A mutex stands around everything: the simulator is single-threaded, so it is never waited for, but it makes the files
-/// `Sendable` in a way that the compiler can check.
+/// A mutex stands around everything: the simulator is single-threaded, so it is never waited for, but it makes the
+/// files `Sendable` in a way that the compiler can check.
 public final class SimDisk: Sendable {
   fileprivate let state: Mutex<SimDiskState>
 

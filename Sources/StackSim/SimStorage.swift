@@ -1,8 +1,8 @@
 // SimStorage: a simulated node's storage, in memory, with a crash model.
 import StackCore
 
-/// All that one simulated node keeps. It outlives the node's own objects: after a crash, the node that starts again opens
-/// its namespaces anew and finds what was committed.
+/// All that one simulated node keeps. It outlives the node's own objects: after a crash, the node that starts again
+/// opens its namespaces anew and finds what was committed.
 ///
 /// It costs nothing to speak of until it is used: ten thousand idle nodes may each have one.
 public final class SimStorage: NodeStorage {

@@ -23,6 +23,7 @@ final class NoStorage: NodeStorage {
 
 /// Files that are not there.
 final class NoFiles: LayerFiles {
+  func below(_ folder: String) -> any LayerFiles { self }
   func resolve(_ path: String) -> String { path }
   func facts(_ path: String) throws(FileError) -> FileFacts { throw FileError(.notFound, path) }
   func list(_ path: String, limit: Int) throws(FileError) -> [FileFacts] { [] }

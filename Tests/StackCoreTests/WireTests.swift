@@ -69,10 +69,12 @@ import Testing
       func count(_ most: UInt64) -> Int { Int(random.next(below: most)) }
       func number() -> UInt64 { random.next() >> random.next(below: 64) }
       func text() -> String {
-        String(String.UnicodeScalarView((0 ..< count(20)).compactMap { _ in Unicode.Scalar(UInt32(random.next(below: 0x1ffff))) }))
+        String(
+          String.UnicodeScalarView(
+            (0..<count(20)).compactMap { _ in Unicode.Scalar(UInt32(random.next(below: 0x1ffff))) }))
       }
-      func blob() -> [UInt8] { (0 ..< count(300)).map { _ in UInt8(truncatingIfNeeded: random.next()) } }
-      func hash() -> Hash256 { Hash256((0 ..< 32).map { _ in UInt8(truncatingIfNeeded: random.next()) }) ?? Hash256() }
+      func blob() -> [UInt8] { (0..<count(300)).map { _ in UInt8(truncatingIfNeeded: random.next()) } }
+      func hash() -> Hash256 { Hash256((0..<32).map { _ in UInt8(truncatingIfNeeded: random.next()) }) ?? Hash256() }
       func inner() -> Inner { Inner(text: text(), number: Int64(bitPattern: number())) }
       var value = Everything()
       value.flag = count(2) == 1
@@ -89,22 +91,22 @@ import Testing
       value.hash = hash()
       value.maybe = count(2) == 0 ? nil : number()
       value.maybeText = count(2) == 0 ? nil : text()
-      value.numbers = (0 ..< count(20)).map { _ in number() }
-      value.signedNumbers = (0 ..< count(20)).map { _ in Int64(bitPattern: number()) }
-      value.doubles = (0 ..< count(20)).map { _ in Double(Int64(bitPattern: number())) }
-      value.texts = (0 ..< count(5)).map { _ in text() }
-      value.blobs = (0 ..< count(5)).map { _ in blob() }
-      value.hashes = (0 ..< count(5)).map { _ in hash() }
+      value.numbers = (0..<count(20)).map { _ in number() }
+      value.signedNumbers = (0..<count(20)).map { _ in Int64(bitPattern: number()) }
+      value.doubles = (0..<count(20)).map { _ in Double(Int64(bitPattern: number())) }
+      value.texts = (0..<count(5)).map { _ in text() }
+      value.blobs = (0..<count(5)).map { _ in blob() }
+      value.hashes = (0..<count(5)).map { _ in hash() }
       value.inner = inner()
       value.maybeInner = count(2) == 0 ? nil : inner()
-      value.inners = (0 ..< count(5)).map { _ in inner() }
+      value.inners = (0..<count(5)).map { _ in inner() }
       return value
     }
   }
 
   @Test func whatIsWrittenIsRead() throws {
     var random = RandomStream(seed: 7)
-    for _ in 0 ..< 500 {
+    for _ in 0..<500 {
       let value = Everything.random(&random)
       let bytes = value.encoded()
       #expect(try Everything(decoding: bytes) == value)
@@ -114,11 +116,11 @@ import Testing
 
   @Test func truncatedAndFlippedBytesNeverCrash() {
     var random = RandomStream(seed: 8)
-    for _ in 0 ..< 300 {
+    for _ in 0..<300 {
       let bytes = Everything.random(&random).encoded()
-      for _ in 0 ..< 20 {
+      for _ in 0..<20 {
         var broken = Array(bytes.prefix(Int(random.next(below: UInt64(bytes.count + 1)))))
-        for _ in 0 ..< random.next(below: 4) where !broken.isEmpty {
+        for _ in 0..<random.next(below: 4) where !broken.isEmpty {
           broken[Int(random.next(below: UInt64(broken.count)))] ^= UInt8(1 << random.next(below: 8))
         }
         _ = try? Everything(decoding: broken)
@@ -148,7 +150,9 @@ import Testing
   @Test func repeatedNumbersPackedOrNot() throws {
     struct Numbers: WireMessage {
       var values: [UInt64] = []
-      mutating func fields(_ field: inout some WireFields) throws(WireError) { try field(3, "values", &values, limit: 4) }
+      mutating func fields(_ field: inout some WireFields) throws(WireError) {
+        try field(3, "values", &values, limit: 4)
+      }
     }
     #expect(try Numbers(decoding: [0x1a, 3, 1, 2, 3]).values == [1, 2, 3])
     #expect(try Numbers(decoding: [0x18, 1, 0x18, 2, 0x1a, 1, 3]).values == [1, 2, 3])
@@ -156,15 +160,16 @@ import Testing
     #expect(throws: WireError.tooMany) { try Numbers(decoding: [0x1a, 5, 1, 2, 3, 4, 5]) }
   }
 
-  @Test(arguments: [
-    ([0x08], WireError.truncated), ([0x08, 0x80], .truncated),
-    ([0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], .overlongNumber),
-    ([0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01], .overlongNumber),
-    ([0x00, 0x01], .badTag), ([0x0e], .badTag), ([0x0f], .badTag), ([0x52, 5, 1], .truncated),
-    ([0x52, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], .truncated),
-    ([0x52, 1, 0xff], .badText), ([0x50, 1], .wrongType), ([0x62, 3, 1, 2, 3], .badLength),
-    ([0xfc, 0x07], .badTag), ([0xfb, 0x07], .truncated),
-  ] as [([UInt8], WireError)])
+  @Test(
+    arguments: [
+      ([0x08], WireError.truncated), ([0x08, 0x80], .truncated),
+      ([0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], .overlongNumber),
+      ([0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01], .overlongNumber),
+      ([0x00, 0x01], .badTag), ([0x0e], .badTag), ([0x0f], .badTag), ([0x52, 5, 1], .truncated),
+      ([0x52, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], .truncated),
+      ([0x52, 1, 0xff], .badText), ([0x50, 1], .wrongType), ([0x62, 3, 1, 2, 3], .badLength),
+      ([0xfc, 0x07], .badTag), ([0xfb, 0x07], .truncated),
+    ] as [([UInt8], WireError)])
   func brokenBytesAreRefused(_ bytes: [UInt8], _ expected: WireError) {
     #expect(throws: expected) { try Everything(decoding: bytes) }
   }
@@ -177,7 +182,7 @@ import Testing
     func nested(_ depth: Int) -> [UInt8] {
       var writer = WireWriter()
       var starts: [Int] = []
-      for _ in 0 ..< depth {
+      for _ in 0..<depth {
         writer.writeTag(1, .bytes)
         starts.append(writer.beginNested())
       }
@@ -195,7 +200,7 @@ import Testing
       var value: UInt64 = 0
       mutating func fields(_ field: inout some WireFields) throws(WireError) { try field(1, "value", &value) }
     }
-    for shift in 0 ..< 64 {
+    for shift in 0..<64 {
       for value in [UInt64(1) << UInt64(shift), (UInt64(1) << UInt64(shift)) - 1, UInt64.max >> UInt64(shift)] {
         #expect(try One(decoding: One(value: value).encoded()).value == value)
       }
@@ -213,19 +218,20 @@ import Testing
   @Test func aFullWriterSaysSo() {
     var writer = WireWriter(limit: 10)
     writer.writeRaw([UInt8](repeating: 1, count: 8).span.bytes)
-    #expect(!writer.overflowed)
+    let before = writer.overflowed
     writer.writeFixed32(7)
-    #expect(writer.overflowed)
-    #expect(writer.count == 8)
+    let (full, kept) = (writer.overflowed, writer.count)
     writer.truncate(to: 2)
     writer.writeFixed32(7)
-    #expect(writer.count == 6 && !writer.overflowed)
+    let (after, count) = (writer.overflowed, writer.count)
+    #expect(!before && full && kept == 8)
+    #expect(count == 6 && !after)
   }
 
   @Test func aSchemaNamesEveryField() {
     let schema = WireSchema.of(Everything.self)
     #expect(schema.name == "Everything")
-    #expect(schema.fields.map(\.number) == Array(1 ... 23))
+    #expect(schema.fields.map(\.number) == Array(1...23))
     #expect(schema.fields[4].kind == .value(protoName: "sint64"))
     #expect(schema.fields[12].presence == .optional)
     #expect(schema.fields[22].presence == .repeated)
@@ -233,10 +239,10 @@ import Testing
   }
 
   @Test func hashesHaveThirtyTwoBytes() throws {
-    let hash = try #require(Hash256(Array(0 ..< 32)))
+    let hash = try #require(Hash256(Array(0..<32)))
     #expect(hash.hex == "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
     #expect(Hash256(hex: hash.hex) == hash)
-    #expect(hash.bytes == Array(0 ..< 32))
+    #expect(hash.bytes == Array(0..<32))
     #expect(Hash256(hex: "00") == nil)
     #expect(Hash256(hex: String(repeating: "g", count: 64)) == nil)
     #expect(Hash256() < hash)

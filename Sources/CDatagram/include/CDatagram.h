@@ -4,11 +4,8 @@
 #ifndef CDATAGRAM_H
 #define CDATAGRAM_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
+// No header of the C library's sockets here: Swift would see its types twice, from here and from its own module.
 #include <stdint.h>
-#include <sys/socket.h>
 
 /// The most messages that one receive or send moves.
 #define CDATAGRAM_BATCH 64
@@ -24,7 +21,8 @@ typedef struct {
 
 /// One message, in or out.
 ///
-/// In: `bytes` and `capacity` say where it may go; `length`, `segment` and `address` are filled. Out: `bytes`, `length`,
+/// In: `bytes` and `capacity` say where it may go; `length`, `segment` and `address` are filled. Out: `bytes`,
+/// `length`,
 /// `segment` and `address` say what leaves. A `segment` above 0 means that the bytes are datagrams of that size, the
 /// last of which may be shorter; 0 means that they are one datagram.
 typedef struct {
@@ -35,18 +33,20 @@ typedef struct {
   cdatagram_address address;
 } cdatagram_message;
 
-/// Writes an address as a `sockaddr_in` or `sockaddr_in6` for a socket of this family. The size written, or 0 when a
+/// Writes an address as a `sockaddr_in` or `sockaddr_in6` for a socket of this family, into a `sockaddr_storage`. The
+/// size written, or 0 when a
 /// socket of the family cannot reach the address (IPv6 from an IPv4 socket).
-socklen_t cdatagram_to_sockaddr(const cdatagram_address *address, int family, struct sockaddr_storage *out);
+uint32_t cdatagram_to_sockaddr(const cdatagram_address *address, int family, void *out);
 
 /// Reads an address from a `sockaddr_in` or `sockaddr_in6`. 0, or -1 for any other family.
-int cdatagram_from_sockaddr(const struct sockaddr *from, socklen_t size, cdatagram_address *out);
+int cdatagram_from_sockaddr(const void *from, uint32_t size, cdatagram_address *out);
 
 /// Receives up to `count` (at most CDATAGRAM_BATCH) messages without waiting. How many came, or minus errno.
 int cdatagram_receive(int fd, cdatagram_message *messages, int count);
 
 /// Sends up to `count` (at most CDATAGRAM_BATCH) messages without waiting. How many left, or minus the errno that the
-/// first one met. A message to an address that the family cannot reach ends the batch, with EAFNOSUPPORT if it is first.
+/// first one met. A message to an address that the family cannot reach ends the batch, with EAFNOSUPPORT if it is
+/// first.
 int cdatagram_send(int fd, int family, const cdatagram_message *messages, int count);
 
 /// Asks the kernel to hand over runs of datagrams in one piece (UDP_GRO). 0 if it does, or minus errno.

@@ -31,6 +31,9 @@
   @usableFromInline var random: RandomStream
   /// The layer's armed timers, and their tickets in the node's queue.
   var tickets: [Layer.Timer: (number: Int32, ticket: Int32)] = [:]
+  /// The timers that fire again and again, and those among them in the order they were declared.
+  var repeating: [Layer.Timer: Duration] = [:]
+  var firstRounds: [Layer.Timer] = []
   private var timers: [Layer.Timer?] = []
   private var free: [Int32] = []
 
@@ -66,6 +69,7 @@
     guard let timer = timers[Int(number)], let layer else { return }
     tickets[timer] = nil
     release(number)
+    if let interval = repeating[timer] { arm(timer, at: node.now + interval, node) }
     layer.timerFired(timer, LayerContext(node, self))
   }
 
@@ -73,7 +77,11 @@
     for timer in timers { if let timer { cancel(timer, node) } }
   }
 
-  override func start(_ node: Node) { layer?.start(LayerContext(node, self)) }
+  override func start(_ node: Node) {
+    for timer in firstRounds { if let interval = repeating[timer] { arm(timer, at: node.now + interval, node) } }
+    layer?.start(LayerContext(node, self))
+  }
+
   override func stop(_ node: Node) { layer?.stop(LayerContext(node, self)) }
 
   override func reconfigure(_ json: JSON, _ node: Node) throws {

@@ -96,7 +96,7 @@ struct NeighbourTable {
     guard let place = index.removeValue(forKey: address) else { return }
     slots.remove(at: place)
     lastIndex = -1
-    for later in place ..< slots.count { index[slots[later].address] = later }
+    for later in place..<slots.count { index[slots[later].address] = later }
   }
 
   private func victim() -> Int? {

@@ -257,7 +257,7 @@ public final class Node {
       body(UnsafeRawPointer(outbox.writer.base), UnsafeBufferPointer(rebasing: all[outbox.taken...]))
     }
     precondition(taken.entries >= 0 && taken.entries <= outbox.waiting)
-    for place in outbox.taken ..< outbox.taken + taken.entries {
+    for place in outbox.taken..<outbox.taken + taken.entries {
       datagramsOut &+= UInt64(outbox.entries[place].count)
       bytesOut &+= UInt64(outbox.entries[place].byteCount)
     }

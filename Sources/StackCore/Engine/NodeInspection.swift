@@ -61,8 +61,10 @@ extension Node {
 
   /// What has passed through each message type: the numbers of `messages` without their schemas.
   public func forEachMessageCount(
-    _ body: (_ layer: String, _ name: String, _ messagesIn: UInt64, _ bytesIn: UInt64, _ messagesOut: UInt64,
-      _ bytesOut: UInt64, _ malformed: UInt64) -> Void
+    _ body: (
+      _ layer: String, _ name: String, _ messagesIn: UInt64, _ bytesIn: UInt64, _ messagesOut: UInt64,
+      _ bytesOut: UInt64, _ malformed: UInt64
+    ) -> Void
   ) {
     for port in ports.ports {
       body(port.layer, port.name, port.messagesIn, port.bytesIn, port.messagesOut, port.bytesOut, port.malformed)

@@ -234,7 +234,8 @@ extension Node {
     while index * pieceSize < total {
       let offset = index * pieceSize
       let size = min(pieceSize, total - offset)
-      writePiece(cookie, message, total, pieceSize, index, UnsafeRawBufferPointer(start: scratch.base + offset, count: size))
+      writePiece(
+        cookie, message, total, pieceSize, index, UnsafeRawBufferPointer(start: scratch.base + offset, count: size))
       if index == 0 { segment = outbox.writer.count - start }
       index += 1
     }
@@ -302,7 +303,7 @@ extension Node {
   private func retryWaiting() {
     totalWaiting = 0
     var again = false
-    for place in 0 ..< neighbours.count {
+    for place in 0..<neighbours.count {
       guard var waiting = neighbours[place].waiting else { continue }
       waiting.tries += 1
       if waiting.tries >= 4 {
@@ -422,7 +423,7 @@ extension Node {
   }
 
   private func retryProbes() {
-    for place in 0 ..< neighbours.count {
+    for place in 0..<neighbours.count {
       guard var probe = neighbours[place].probe, !probe.isDone, probe.nonce != 0 else { continue }
       if probe.tries >= 3 {
         // Three of a size lost: the path ends there.

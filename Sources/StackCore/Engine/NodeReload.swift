@@ -98,7 +98,8 @@ extension Node {
   }
 
   private func takeOut(_ slot: AnyLayerSlot) {
-    cancelCalls(owner: slot.index, CommandError(.unavailable, code: "switched-off", "layer \(slot.name) was switched off"))
+    cancelCalls(
+      owner: slot.index, CommandError(.unavailable, code: "switched-off", "layer \(slot.name) was switched off"))
     slot.stop(self)
     settle()
     withdraw(slot)

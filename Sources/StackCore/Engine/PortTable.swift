@@ -39,7 +39,7 @@ public struct MessageDescription: Sendable {
   /// The largest field number that protobuf has.
   static let largestNumber: UInt32 = (1 << 29) - 1
   /// Numbers the core keeps for itself.
-  static let core: ClosedRange<UInt32> = 32 ... 63
+  static let core: ClosedRange<UInt32> = 32...63
 
   var ports: [Port] = []
   /// Small numbers are found by index, others in a dictionary.
@@ -63,7 +63,7 @@ public struct MessageDescription: Sendable {
     _ number: UInt32, owner: Int32, layer: String, sendOnly: Bool, name: String, schema: @escaping () -> WireSchema
   ) throws(BuildError) -> Int {
     let path = "layers.\(layer)"
-    guard number >= 1, number <= Self.largestNumber, !(19_000 ... 19_999).contains(number) else {
+    guard number >= 1, number <= Self.largestNumber, !(19_000...19_999).contains(number) else {
       throw BuildError(
         path: path,
         "message \(name) claims field \(number), but a field is 1 to \(Self.largestNumber) and not 19000 to 19999")

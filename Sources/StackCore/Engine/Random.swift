@@ -100,7 +100,7 @@ struct SipKey: Sendable {
     round()
     v0 ^= last
     v2 ^= 0xff
-    for _ in 0 ..< 4 { round() }
+    for _ in 0..<4 { round() }
     return v0 ^ v1 ^ v2 ^ v3
   }
 }

@@ -26,7 +26,7 @@ public struct JSONCodingError: Error, Hashable, Sendable, CustomStringConvertibl
 
 extension JSON {
   /// The value in a few words, for an error.
-  var shown: String {
+  public var shown: String {
     switch self {
     case .array(let elements): elements.isEmpty ? "an empty array" : "an array"
     case .object(let members): members.isEmpty ? "an empty object" : "an object"

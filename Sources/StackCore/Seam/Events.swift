@@ -38,6 +38,14 @@ public struct LogRecord: Sendable {
   public var layer: String
   public var time: Instant
   public var message: String
+
+  /// A line.
+  public init(level: LogLevel, layer: String, time: Instant, message: String) {
+    self.level = level
+    self.layer = layer
+    self.time = time
+    self.message = message
+  }
 }
 
 /// What leaves a node besides datagrams: answers to commands, events, log lines. Handed out only after a commit.

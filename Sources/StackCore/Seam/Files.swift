@@ -1,4 +1,4 @@
-// Files: how a layer reaches the file system: through these few calls, bounded to what the person who runs the node chose.
+// Files: how a layer reaches the file system: by these few calls, bounded to what the node's owner chose.
 
 /// Why a file could not be had; the text names the path and what would be right.
 public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -78,15 +78,15 @@ public protocol LayerFiles: AnyObject, Sendable {
   func resolve(_ path: String) -> String
   /// What is at a path; a link is reported as `.other`, never followed. The empty path is the folder itself.
   func facts(_ path: String) throws(FileError) -> FileFacts
-  /// The first `limit` entries of a directory, in the byte order of their names. Temporary files of writers and names that
-  /// aren't UTF-8 are left out.
+  /// The first `limit` entries of a directory, in the byte order of their names. Temporary files of writers and names
+  /// that aren't UTF-8 are left out.
   func list(_ path: String, limit: Int) throws(FileError) -> [FileFacts]
   /// Opens a regular file for reading; a link, a device or a pipe is refused.
   func open(_ path: String) throws(FileError) -> any ReadableFile
-  /// Creates a file to write, of which `reserving` bytes are claimed from the disk at once (`.full` if they are not to be
-  /// had). With `resuming`, a temporary file left by an earlier run under the same final name is taken up again, cut to
-  /// `reserving` where that is not 0. Refused with `.exists` while another writer has it. The folder of
-  /// relative paths is made when it is missing; other directories are not.
+  /// Creates a file to write, of which `reserving` bytes are claimed from the disk at once (`.full` if they are not to
+  /// be had). With `resuming`, a temporary file left by an earlier run under the same final name is taken up again, cut
+  /// to `reserving` where that is not 0. Refused with `.exists` while another writer has it. The folder of relative
+  /// paths is made when it is missing; other directories are not.
   func create(_ path: String, reserving: Int64, resuming: Bool) throws(FileError) -> any WritableFile
   /// Makes a directory, and its parents; no error if it is there.
   func makeDirectory(_ path: String) throws(FileError)
@@ -101,8 +101,8 @@ public struct CheckedPath: Sendable {
   /// Its parts, without empty ones and single dots; none for the folder itself.
   public let parts: [String]
 
-  /// Takes a path apart at the bytes `/`. A zero byte, a part over 255 bytes, a path over 4,000, or `..` in a relative path
-  /// is refused.
+  /// Takes a path apart at the bytes `/`. A zero byte, a part over 255 bytes, a path over 4,000, or `..` in a relative
+  /// path is refused.
   public init(_ path: String) throws(FileError) {
     let bytes = path.utf8
     guard bytes.count <= 4000, !bytes.contains(0) else {

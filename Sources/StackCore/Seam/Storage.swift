@@ -35,7 +35,8 @@ public enum StorageLimits {
 /// One layer's own table: keys and values are bytes, and keys are in byte order.
 ///
 /// A write is seen by later reads at once. It is on disk before any datagram, answer or event that was sent after it
-/// leaves the node: the driver commits before it drains. What a simulated crash takes is exactly what was not committed.
+/// leaves the node: the driver commits before it drains. What a simulated crash takes is exactly what was not
+/// committed.
 public protocol LayerStorage: AnyObject {
   /// The value kept under a key.
   func get(_ key: [UInt8]) throws(StorageError) -> [UInt8]?
@@ -45,8 +46,8 @@ public protocol LayerStorage: AnyObject {
   func remove(_ key: [UInt8]) throws(StorageError)
   /// Forgets every key in `from ..< upTo` (`upTo` nil: to the end).
   func removeRange(from: [UInt8], upTo: [UInt8]?) throws(StorageError)
-  /// Calls `body` for each pair in `from ..< upTo`, in key order (or backwards), until it answers false or `limit` is met.
-  /// The body must not write to this namespace: such a write is refused. It may read.
+  /// Calls `body` for each pair in `from ..< upTo`, in key order (or backwards), until it answers false or `limit` is
+  /// met. The body must not write to this namespace: such a write is refused. It may read.
   func scan(
     from: [UInt8], upTo: [UInt8]?, reversed: Bool, limit: Int, _ body: (_ key: [UInt8], _ value: [UInt8]) -> Bool
   ) throws(StorageError)
@@ -61,12 +62,13 @@ public protocol LayerStorage: AnyObject {
 /// All of a node's storage: a namespace a layer, and one commit for all.
 ///
 /// What is written between two commits is one unit: after a crash all of it is there or none of it. When a write or a
-/// commit fails for good (disk full, read-only, damaged, input/output error) the unit is rolled back and the storage stops: every
-/// later call throws that same error, and `isDirty` stays true, so that a driver which commits before it sends can't
-/// send what rests on lost writes. The way on is to open the storage again, which finds the last commit. Only `.busy`
-/// and a pair too large leave everything as it was, so that the same call may be tried again.
+/// commit fails for good (disk full, read-only, damaged, input/output error) the unit is rolled back and the storage
+/// stops: every later call throws that same error, and `isDirty` stays true, so that a driver which commits before it
+/// sends can't send what rests on lost writes. The way on is to open the storage again, which finds the last commit.
+/// Only `.busy` and a pair too large leave everything as it was, so that the same call may be tried again.
 public protocol NodeStorage: AnyObject {
-  /// A layer's namespace; the same one while it is in use. Refused with `.newer` when what is stored is of a later version than the layer knows.
+  /// A layer's namespace; the same one while it is in use. Refused with `.newer` when what is stored is of a later
+  /// version than the layer knows.
   func namespace(_ layer: String, version: Int) throws(StorageError) -> any LayerStorage
   /// Whether something may have been written since the last commit, or the storage has stopped.
   var isDirty: Bool { get }

@@ -81,7 +81,8 @@ extension Address: Comparable {
 
 extension Address: LosslessStringConvertible {
   /// The address that a text names, strictly: no leading zeros in IPv4 octets or the port, IPv6 in brackets, a port
-  /// in 0…65535, and nothing before or after; nil otherwise. Names are not addresses: a resolver turns one into another.
+  /// in 0…65535, and nothing before or after; nil otherwise. Names are not addresses: a resolver turns one into
+  /// another.
   public init?(_ text: String) {
     guard text.utf8.count <= 80 else { return nil }
     let bytes = Array(text.utf8)

@@ -9,7 +9,7 @@ public struct Instant: Hashable, Comparable, Sendable, Codable {
   public var nanoseconds: Int64
 
   /// The instant so many nanoseconds after the epoch.
-  @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+  @inlinable public init(nanoseconds: Int64 = 0) { self.nanoseconds = nanoseconds }
 
   /// An instant stands in JSON as seconds since the epoch, to the microsecond.
   public init(from decoder: any Decoder) throws {
@@ -35,7 +35,9 @@ public struct Instant: Hashable, Comparable, Sendable, Codable {
   }
 
   /// The instant a duration earlier; saturates.
-  @inlinable public static func - (left: Instant, right: Duration) -> Instant { left + .nanoseconds(-right.nanoseconds) }
+  @inlinable public static func - (left: Instant, right: Duration) -> Instant {
+    left + .nanoseconds(-right.nanoseconds)
+  }
 
   /// The time from `right` to `left`.
   @inlinable public static func - (left: Instant, right: Instant) -> Duration {

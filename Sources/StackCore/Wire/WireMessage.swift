@@ -36,15 +36,18 @@ public protocol WireFields {
   /// A single value.
   mutating func callAsFunction<V: WireValue>(_ number: UInt32, _ name: StaticString, _ value: inout V) throws(WireError)
   /// A value that may be missing.
-  mutating func callAsFunction<V: WireValue>(_ number: UInt32, _ name: StaticString, _ value: inout V?) throws(WireError)
+  mutating func callAsFunction<V: WireValue>(_ number: UInt32, _ name: StaticString, _ value: inout V?)
+    throws(WireError)
   /// A list of values, at most `limit`; numbers are packed, as protobuf does by default.
   mutating func callAsFunction<V: WireValue>(
     _ number: UInt32, _ name: StaticString, _ values: inout [V], limit: Int
   ) throws(WireError)
   /// A nested message.
-  mutating func callAsFunction<M: WireMessage>(_ number: UInt32, _ name: StaticString, _ value: inout M) throws(WireError)
+  mutating func callAsFunction<M: WireMessage>(_ number: UInt32, _ name: StaticString, _ value: inout M)
+    throws(WireError)
   /// A nested message that may be missing.
-  mutating func callAsFunction<M: WireMessage>(_ number: UInt32, _ name: StaticString, _ value: inout M?) throws(WireError)
+  mutating func callAsFunction<M: WireMessage>(_ number: UInt32, _ name: StaticString, _ value: inout M?)
+    throws(WireError)
   /// A list of messages, at most `limit`.
   mutating func callAsFunction<M: WireMessage>(
     _ number: UInt32, _ name: StaticString, _ values: inout [M], limit: Int

@@ -27,7 +27,7 @@
 
   /// The bytes that are left.
   @inlinable public var rest: RawSpan {
-    @_lifetime(copy self) get { span.extracting(offset ..< span.byteCount) }
+    @_lifetime(copy self) get { span.extracting(offset..<span.byteCount) }
   }
 
   /// The next field's tag, or nil at the end.
@@ -85,7 +85,7 @@
     guard length <= UInt64(remaining) else { throw .truncated }
     let start = offset
     offset += Int(length)
-    return span.extracting(start ..< offset)
+    return span.extracting(start..<offset)
   }
 
   /// A length, and that many bytes as text, which must be UTF-8.

@@ -17,6 +17,14 @@ public struct WireFieldSchema: Sendable, Hashable {
   public var name: String
   public var kind: Kind
   public var presence: Presence
+
+  /// A field.
+  public init(number: UInt32, name: String, kind: Kind, presence: Presence) {
+    self.number = number
+    self.name = name
+    self.kind = kind
+    self.presence = presence
+  }
 }
 
 /// A message's fields.
@@ -24,6 +32,12 @@ public struct WireSchema: Sendable, Hashable {
   /// The message's name.
   public var name: String
   public var fields: [WireFieldSchema]
+
+  /// A message of these fields.
+  public init(name: String, fields: [WireFieldSchema]) {
+    self.name = name
+    self.fields = fields
+  }
 
   /// The schema of a message type.
   public static func of<M: WireMessage>(_: M.Type) -> WireSchema {

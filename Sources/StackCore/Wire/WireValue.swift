@@ -138,3 +138,12 @@ extension Hash256: WireValue {
     withBytes { writer.writeRaw($0) }
   }
 }
+
+extension Instant: WireValue {
+  @inlinable public static var wireType: WireType { .varint }
+  public static var protoName: String { "sint64" }
+  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Instant {
+    Instant(nanoseconds: try Int64.read(from: &reader))
+  }
+  @inlinable public func write(to writer: inout WireWriter) { nanoseconds.write(to: &writer) }
+}

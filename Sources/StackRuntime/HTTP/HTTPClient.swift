@@ -5,21 +5,26 @@ import StackCore
 
 /// Why an HTTP request has no answer; the text says what a person can do about it.
 public struct HTTPClientError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What kind of trouble it is.
+  /// The kinds of trouble there are.
   public enum Kind: String, Sendable { case unreachable, timeout, broken, tooLarge, badRequest }
+  /// What kind of trouble it is.
   public var kind: Kind
+  /// What happened, and with whom.
   public var message: String
   /// An error of this kind and text.
   public init(_ kind: Kind, _ message: String) {
     self.kind = kind
     self.message = message
   }
+  /// The message.
   public var description: String { message }
 }
 
 /// An answer's status line and headers.
 public struct HTTPHead: Hashable, Sendable {
+  /// The status, such as 200.
   public var status: Int
+  /// The headers, in order.
   public var headers: [HTTPField]
   /// The first header of this name, in whatever case; nil if there is none.
   public func header(_ name: String) -> String? {

@@ -5,7 +5,9 @@ import StackCore
 
 /// A header or a query item: a name and a value.
 public struct HTTPField: Hashable, Sendable {
+  /// The name, in the case it came in.
   public var name: String
+  /// The value, without spaces around it.
   public var value: String
   /// A field of this name and value.
   public init(_ name: String, _ value: String) {
@@ -155,7 +157,8 @@ public final class HTTPRequest {
   func connectionClosed() {
     guard isOpen else { return }
     state = .gone
-    // Having lost its connection already, libevent's request is left for us to free; otherwise its connection does that.
+    // Having lost its connection already, libevent's request is left for us to free; otherwise its connection does
+    // that.
     if let raw, evhttp_request_get_connection(raw) == nil { evhttp_request_free(raw) }
     raw = nil
     let told = onClose

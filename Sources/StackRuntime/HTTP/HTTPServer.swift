@@ -28,9 +28,13 @@ public struct HTTPLimits: Sendable {
 public final class HTTPServer {
   /// What the server has met, for the metrics.
   public struct Counters: Sendable, Hashable {
+    /// Connections taken, those that were turned away included.
     public var connections = 0
+    /// Whole requests.
     public var requests = 0
+    /// Connections turned away because there were too many.
     public var refused = 0
+    /// Connections cut because their client took too long.
     public var timedOut = 0
   }
 
@@ -61,7 +65,7 @@ public final class HTTPServer {
     self.handler = handler
     let (fd, local) = try Self.listen(address)
     localAddress = local
-    guard let http = evhttp_new(loop.base), let bound = evhttp_accept_socket_with_handle(http, fd) else {
+    guard let http = evhttp_new(loop.core.base), let bound = evhttp_accept_socket_with_handle(http, fd) else {
       Glibc.close(fd)
       throw SocketError(.exhausted, "no memory for the HTTP server")
     }
@@ -127,8 +131,8 @@ public final class HTTPServer {
   private func accepting() -> OpaquePointer? {
     forgetClosed()
     // Without "close on free", libevent's HTTP closes the descriptor itself, although we hold on to the buffers.
-    guard let buffers = bufferevent_socket_new(loop.base, -1, 0) else { return nil }
-    let connection = HTTPConnection(buffers, self, limits)
+    guard let buffers = bufferevent_socket_new(loop.core.base, -1, 0) else { return nil }
+    let connection = HTTPConnection(buffers, self, limits, loop)
     counters.connections += 1
     if connections.count >= limits.connections {
       counters.refused += 1
@@ -241,6 +245,7 @@ public final class HTTPServer {
     bound = nil
     sweeper?.cancel()
     HTTPServers.shared.remove(http)
+    for connection in connections { connection.still() }
     evhttp_free(http)
     // Any that libevent didn't tell of, lest a request waits for ever.
     for connection in connections { connection.lost() }
@@ -255,7 +260,8 @@ final class HTTPConnection {
   private let readLimit: Int
   private let timeout: Duration
   private weak var server: HTTPServer?
-  private let now: () -> Instant
+  // Held, as the buffers are registered with it.
+  private let loop: EventLoop
   /// When it is cut if nothing changes; nil while an answer is being made.
   private(set) var deadline: Instant?
   /// Whether a request is awaited or being read.
@@ -265,13 +271,13 @@ final class HTTPConnection {
   /// The request that waits for its answer, or for the rest of it.
   var request: HTTPRequest?
 
-  init(_ buffers: OpaquePointer, _ server: HTTPServer, _ limits: HTTPLimits) {
+  init(_ buffers: OpaquePointer, _ server: HTTPServer, _ limits: HTTPLimits, _ loop: EventLoop) {
     self.buffers = buffers
     self.server = server
     streamBytes = limits.streamBytes
     readLimit = limits.headerBytes + limits.bodyBytes + 4096
     timeout = limits.timeout
-    now = server.clock
+    self.loop = loop
     // Ours to ask even after libevent's HTTP is done with them.
     bufferevent_incref(buffers)
   }
@@ -329,7 +335,7 @@ final class HTTPConnection {
   /// The answer is given in full, and has yet to leave: within a time that allows for 16 KiB a second.
   func answered(bytes: Int) {
     request = nil
-    let deadline = now() + timeout + .seconds(bytes >> 14)
+    let deadline = loop.now + timeout + .seconds(bytes >> 14)
     self.deadline = deadline
     server?.watch(deadline)
   }
@@ -338,17 +344,21 @@ final class HTTPConnection {
   private func completed() {
     request = nil
     if closesAfterAnswer { return cut() }
-    startReading(until: now() + timeout)
+    startReading(until: loop.now + timeout)
   }
 
   /// The client is gone, or the server is closing.
   func lost() {
     deadline = nil
+    still()
     let request = request
     self.request = nil
     request?.connectionClosed()
     server?.connectionClosed()
   }
+
+  /// Stops watching the descriptor: libevent is about to close it, and our hold on the buffers keeps them registered.
+  func still() { bufferevent_disable(buffers, Int16(EV_READ | EV_WRITE)) }
 
   /// Ends the connection both ways; libevent then sees its end, and frees it.
   func cut() {
@@ -374,11 +384,6 @@ final class HTTPConnection {
   private static func from(_ context: UnsafeMutableRawPointer?) -> HTTPConnection? {
     context.map { Unmanaged<HTTPConnection>.fromOpaque($0).takeUnretainedValue() }
   }
-}
-
-extension HTTPServer {
-  /// The loop's clock, for the connections.
-  fileprivate var clock: () -> Instant { { [loop] in loop.now } }
 }
 
 /// Which server belongs to which of libevent's: its accept-error callback is told no more than the latter.

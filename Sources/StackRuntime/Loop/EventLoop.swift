@@ -7,11 +7,12 @@ import StackCore
 ///
 /// It never wakes without a cause: no timer of its own ticks. `LoopHandle` is the part other threads may hold.
 public final class EventLoop {
-  /// libevent's own loop, for its HTTP server.
-  let base: OpaquePointer
+  /// libevent's own loop.
+  let core: LoopCore
   /// What other threads may hold of this loop.
   public let handle: LoopHandle
-  /// Runs after each turn, when everything that was ready has had its callback.
+  /// Runs after each turn, when everything that was ready has had its callback. The loop holds it: take it back (nil)
+  /// when it holds the loop in turn.
   public var onTurn: (() -> Void)?
   /// How often the loop has woken.
   public private(set) var turns = 0
@@ -35,7 +36,7 @@ public final class EventLoop {
     guard let base = event_base_new_with_config(configuration), let handle = LoopHandle() else {
       throw SocketError(.exhausted, "the event loop can't start: \(errorText(errno))")
     }
-    self.base = base
+    core = LoopCore(base)
     self.handle = handle
     wallStart = Self.read(CLOCK_REALTIME)
     bootStart = Self.read(CLOCK_BOOTTIME)
@@ -46,8 +47,6 @@ public final class EventLoop {
 
   deinit {
     handle.shut()
-    waker = nil
-    event_base_free(base)
   }
 
   private static func read(_ clock: clockid_t) -> Int64 {
@@ -61,19 +60,19 @@ public final class EventLoop {
 
   /// Runs `body` whenever the descriptor is readable; with `persist` false, once, until it is enabled again.
   public func onReadable(_ fd: Int32, persist: Bool = true, _ body: @escaping () -> Void) -> EventSource {
-    let source = EventSource(base, fd, Int32(EV_READ) | (persist ? Int32(EV_PERSIST) : 0), body)
+    let source = EventSource(core, fd, Int32(EV_READ) | (persist ? Int32(EV_PERSIST) : 0), body)
     source.enable()
     return source
   }
 
   /// Runs `body` once when the descriptor is writable, each time the source is enabled. It starts disabled.
   public func onWritable(_ fd: Int32, persist: Bool = false, _ body: @escaping () -> Void) -> EventSource {
-    EventSource(base, fd, Int32(EV_WRITE) | (persist ? Int32(EV_PERSIST) : 0), body)
+    EventSource(core, fd, Int32(EV_WRITE) | (persist ? Int32(EV_PERSIST) : 0), body)
   }
 
   /// Runs `body` on the loop whenever the process gets this signal.
   public func onSignal(_ signal: Int32, _ body: @escaping () -> Void) -> EventSource {
-    let source = EventSource(base, signal, Int32(EV_SIGNAL) | Int32(EV_PERSIST), body)
+    let source = EventSource(core, signal, Int32(EV_SIGNAL) | Int32(EV_PERSIST), body)
     source.enable()
     return source
   }
@@ -89,7 +88,7 @@ public final class EventLoop {
 
   /// Waits for something to happen, runs the callbacks of all that is ready, and answers.
   public func turn() {
-    event_base_loop(base, Int32(EVLOOP_ONCE))
+    event_base_loop(core.base, Int32(EVLOOP_ONCE))
     turns += 1
     onTurn?()
   }
@@ -97,10 +96,11 @@ public final class EventLoop {
   /// Ends `run` after the turn that is under way.
   public func stop() {
     isStopped = true
-    event_base_loopbreak(base)
+    event_base_loopbreak(core.base)
   }
 
-  /// A ticket that another thread finishes with a value; `body` then runs on the loop, at most once. `body` stays on the
+  /// A ticket that another thread finishes with a value; `body` then runs on the loop, at most once. `body` stays on
+  /// the
   /// loop's thread, so it may hold what belongs there.
   public func expect<Value: Sendable>(_ body: @escaping (Value) -> Void) -> Completion<Value> {
     let ticket = nextTicket
@@ -115,6 +115,13 @@ public final class EventLoop {
     guard let body = waiting.removeValue(forKey: ticket) else { return }
     if let value { body(value) }
   }
+}
+
+/// libevent's loop, held by all that is registered with it, so that it goes last.
+final class LoopCore {
+  let base: OpaquePointer
+  init(_ base: OpaquePointer) { self.base = base }
+  deinit { event_base_free(base) }
 }
 
 /// A loop that other threads carry but only its own thread reaches, which is why `@unchecked Sendable` is sound: the
@@ -149,14 +156,17 @@ public final class Completion<Value: Sendable>: Sendable {
 
 /// Something an event loop watches: a descriptor or a signal. It is watched until it is disabled or let go.
 public final class EventSource {
+  private let core: LoopCore
   private var event: OpaquePointer?
   private var body: (() -> Void)?
 
-  fileprivate init(_ base: OpaquePointer, _ fd: Int32, _ what: Int32, _ body: @escaping () -> Void) {
+  fileprivate init(_ core: LoopCore, _ fd: Int32, _ what: Int32, _ body: @escaping () -> Void) {
+    self.core = core
     self.body = body
     // The event is freed when this object goes, so the unretained pointer never outlives it.
     event = event_new(
-      base, fd, Int16(what), { _, _, context in EventSource.fire(context) }, Unmanaged.passUnretained(self).toOpaque())
+      core.base, fd, Int16(what), { _, _, context in EventSource.fire(context) },
+      Unmanaged.passUnretained(self).toOpaque())
   }
 
   deinit { if let event { event_free(event) } }
@@ -194,7 +204,7 @@ public final class LoopTimer {
   fileprivate init(_ loop: EventLoop, _ body: @escaping () -> Void) {
     self.loop = loop
     var forget: (() -> Void)?
-    source = EventSource(loop.base, -1, 0) {
+    source = EventSource(loop.core, -1, 0) {
       forget?()
       body()
     }

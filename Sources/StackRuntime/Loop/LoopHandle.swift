@@ -19,7 +19,8 @@ public final class LoopHandle: @unchecked Sendable {
 
   deinit { close(fd) }
 
-  /// Runs a closure on the loop's thread, in the order given; false if the loop is gone. Callers bound how many they give.
+  /// Runs a closure on the loop's thread, in the order given; false if the loop is gone. Callers bound how many they
+  /// give.
   @discardableResult public func post(_ job: @escaping @Sendable () -> Void) -> Bool {
     let isFirst: Bool? = lock.with {
       if isClosed { return nil }

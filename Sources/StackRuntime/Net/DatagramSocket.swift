@@ -90,6 +90,8 @@ public final class DatagramSocket {
 
   /// For tests: treats every segmented send as one that the kernel refused.
   var pretendsSegmentsFail = false
+  /// For tests: how many more messages the kernel takes until it says that it has no room.
+  var pretendedRoom: Int?
 
   private let family: Int32
   private let outgoing: UnsafeMutablePointer<cdatagram_message>
@@ -149,7 +151,8 @@ public final class DatagramSocket {
 
   /// Hands each waiting datagram of one batch to `body`, with its sender, and answers how many there were.
   ///
-  /// Zero means that nothing waits (or that the kernel has reported an error, which is gone by that). Otherwise more may
+  /// Zero means that nothing waits (or that the kernel has reported an error, which is gone by that). Otherwise more
+  /// may
   /// wait: the loop tells, or the caller asks again. The bytes are only lent: the next batch overwrites them. The body
   /// may send on this socket, but must not receive.
   public func receive(_ body: (_ datagram: RawSpan, _ sender: Address) -> Void) -> Int {
@@ -278,7 +281,12 @@ public final class DatagramSocket {
       if first == 0 { return -Int(EIO) }
       count = first
     }
+    if let room = pretendedRoom {
+      if room == 0 { return -Int(EAGAIN) }
+      count = min(count, room)
+    }
     let sent = Int(cdatagram_send(fd, family, outgoing, Int32(count)))
+    if sent > 0 { pretendedRoom = pretendedRoom.map { $0 - sent } }
     guard sent > 0 else { return sent == 0 ? -Int(EAGAIN) : sent }
     counters.sendCalls += 1
     for index in 0..<sent {

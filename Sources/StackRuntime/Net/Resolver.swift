@@ -4,9 +4,11 @@ import StackCore
 
 /// Why a name has no address; the text says which name and what is wrong.
 public struct ResolveError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// Which name it is about, and what is wrong.
   public var message: String
   /// Whether it may be otherwise later: the network or the name server is away.
   public var isTemporary: Bool
+  /// The message.
   public var description: String { message }
 }
 

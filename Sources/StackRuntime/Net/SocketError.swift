@@ -5,15 +5,18 @@ import StackCore
 
 /// Why a socket could not be opened or bound; the text names the address and what would be right.
 public struct SocketError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What kind of trouble it is.
+  /// The kinds of trouble there are.
   public enum Kind: String, Sendable { case inUse, permission, notHere, unsupported, exhausted, refused, other }
+  /// What kind of trouble it is.
   public var kind: Kind
+  /// Which address it is about, and what would be right.
   public var message: String
   /// An error of this kind and text.
   public init(_ kind: Kind, _ message: String) {
     self.kind = kind
     self.message = message
   }
+  /// The message.
   public var description: String { message }
 
   /// The error for an `errno` met while an address was being bound.

@@ -1,0 +1,6 @@
+// How often memory was asked of the allocator since the process began, by this thread.
+#ifndef CALLOCATIONS_H
+#define CALLOCATIONS_H
+#include <stdint.h>
+uint64_t callocations_count(void);
+#endif

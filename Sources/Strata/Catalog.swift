@@ -1,0 +1,8 @@
+// Catalog: the layers that come with Strata, one line each.
+import StackCore
+
+/// The layers a program may be built with.
+public enum Catalog {
+  /// Those that come with Strata. A program of one's own adds to them: `Catalog.standard + [MyLayer.self]`.
+  public static let standard: [any ProtocolLayer.Type] = []
+}

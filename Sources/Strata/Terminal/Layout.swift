@@ -1,0 +1,112 @@
+// Layout: text into lines and rows into columns that fit a width.
+
+/// How many columns a text takes; wide scripts count as one, which is near enough for names and numbers.
+func columns(of text: String) -> Int { text.count }
+
+/// A text broken at its spaces into lines of at most `width` columns; a longer word is broken too.
+func wrapped(_ text: String, width: Int) -> [String] {
+  let width = max(1, width)
+  var lines: [String] = []
+  for paragraph in text.split(separator: "\n", omittingEmptySubsequences: false) {
+    var line = ""
+    for word in paragraph.split(separator: " ") {
+      var word = String(word)
+      if !line.isEmpty, columns(of: line) + 1 + columns(of: word) > width {
+        lines.append(line)
+        line = ""
+      }
+      while columns(of: word) > width {
+        if !line.isEmpty {
+          lines.append(line)
+          line = ""
+        }
+        lines.append(String(word.prefix(width)))
+        word = String(word.dropFirst(width))
+      }
+      line += line.isEmpty ? word : " " + word
+    }
+    lines.append(line)
+  }
+  return lines
+}
+
+/// A text to a number of columns, filled up with spaces.
+func padded(_ text: String, _ width: Int) -> String {
+  text + String(repeating: " ", count: max(0, width - columns(of: text)))
+}
+
+/// Rows of cells in columns, the last of which is wrapped to what the width leaves it.
+struct Table {
+  /// Titles above the columns; none when empty.
+  var titles: [String] = []
+  /// The rows.
+  var rows: [[String]] = []
+  /// What stands before each line.
+  var indent = ""
+  /// Columns narrower than this aren't made for the last one; it goes on a line of its own instead.
+  private static let narrowest = 24
+
+  /// The lines, to fit `width`.
+  func lines(width: Int, style: (String) -> String = { $0 }) -> [String] {
+    let all = (titles.isEmpty ? [] : [titles]) + rows
+    let count = all.map(\.count).max() ?? 0
+    guard count > 0 else { return [] }
+    // A cell that would take more than half of the width stands alone on its line.
+    let most = max(8, (width - indent.count) / 2)
+    var widths = [Int](repeating: 0, count: count)
+    for row in all {
+      for (place, cell) in row.enumerated() where place < count - 1 {
+        let wide = columns(of: cell)
+        if place > 0 || wide <= most { widths[place] = max(widths[place], wide) }
+      }
+    }
+    let start = indent.count + widths.dropLast().reduce(0) { $0 + $1 + 2 }
+    let room = width - start
+    let isStacked = room < Self.narrowest
+    return all.enumerated().flatMap { index, row in
+      let cells = row + [String](repeating: "", count: count - row.count)
+      let made = lines(of: cells, widths, room: isStacked ? width - indent.count - 4 : room, start, isStacked)
+      return index == 0 && !titles.isEmpty ? made.map(style) : made
+    }
+  }
+
+  private func lines(of cells: [String], _ widths: [Int], room: Int, _ start: Int, _ isStacked: Bool) -> [String] {
+    var head = indent
+    for (place, cell) in cells.dropLast().enumerated() { head += padded(cell, widths[place]) + "  " }
+    let last = wrapped(cells.last ?? "", width: room)
+    let isTooLong = columns(of: head) > start || isStacked
+    if cells.last?.isEmpty ?? true { return [trimmed(head)] }
+    let pad = String(repeating: " ", count: isStacked ? indent.count + 4 : start)
+    if isTooLong { return [trimmed(head)] + last.map { pad + $0 } }
+    return [trimmed(head + (last.first ?? ""))] + last.dropFirst().map { pad + $0 }
+  }
+
+  private func trimmed(_ text: String) -> String {
+    var text = text
+    while text.last == " " { text.removeLast() }
+    return text
+  }
+}
+
+extension Console {
+  /// Prints a table.
+  func print(_ table: Table) {
+    for line in table.lines(width: width, style: { self.styled($0, .bold) }) { print(line) }
+  }
+}
+
+/// A number of things, in words: `1 error`, `2 errors`.
+func counted(_ count: Int, _ noun: String) -> String { count == 1 ? "1 \(noun)" : "\(count) \(noun)s" }
+
+/// A text with what could move a terminal's cursor or colours made visible.
+func harmless(_ text: String) -> String {
+  var result = ""
+  for scalar in text.unicodeScalars {
+    switch scalar.properties.generalCategory {
+    case .control where scalar != "\n" && scalar != "\t", .format, .lineSeparator, .paragraphSeparator:
+      result += "\\u{\(String(scalar.value, radix: 16))}"
+    default: result.unicodeScalars.append(scalar)
+    }
+  }
+  return result
+}

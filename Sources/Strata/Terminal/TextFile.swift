@@ -1,0 +1,102 @@
+// TextFile: reads and writes whole files by path, with errors that name the path.
+import Glibc
+import StackCore
+
+/// A file that can't be had; the text names it and says why.
+struct TextFileError: Error, Hashable, CustomStringConvertible {
+  var description: String
+  /// Whether it is just not there.
+  var isMissing = false
+}
+
+/// No file that is read whole may be longer.
+let largestFile = 16 << 20
+
+/// The bytes of a file, or of standard input for `-`.
+func readFile(_ path: String) throws(TextFileError) -> [UInt8] {
+  let fd = path == "-" ? 0 : open(path, O_RDONLY | O_CLOEXEC)
+  let shown = path == "-" ? "standard input" : path
+  guard fd >= 0 else { throw failure("can't read \(shown)") }
+  defer { if fd > 0 { close(fd) } }
+  var bytes: [UInt8] = []
+  var chunk = [UInt8](repeating: 0, count: 64 << 10)
+  while true {
+    let count = read(fd, &chunk, chunk.count)
+    if count == 0 { return bytes }
+    if count < 0 {
+      if errno == EINTR { continue }
+      throw failure("can't read \(shown)")
+    }
+    bytes += chunk[..<count]
+    guard bytes.count <= largestFile else {
+      throw TextFileError(description: "\(shown) is larger than \(ByteCount(bytes: Int64(largestFile)))")
+    }
+  }
+}
+
+/// Puts a file in place in one step: whoever reads it finds all of it.
+func writeFile(_ path: String, _ bytes: [UInt8], replacing: Bool) throws(TextFileError) {
+  if !replacing, access(path, F_OK) == 0 {
+    throw TextFileError(description: "\(path) exists already; choose another name, or add --force to replace it")
+  }
+  let temporary = "\(path).\(getpid()).tmp"
+  let fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+  guard fd >= 0 else { throw failure("can't write \(path)") }
+  var rest = bytes[...]
+  while !rest.isEmpty {
+    let count = rest.withUnsafeBytes { write(fd, $0.baseAddress, $0.count) }
+    if count < 0, errno == EINTR { continue }
+    guard count > 0 else {
+      let error = failure("can't write \(path)")
+      close(fd)
+      unlink(temporary)
+      throw error
+    }
+    rest = rest.dropFirst(count)
+  }
+  guard close(fd) == 0, rename(temporary, path) == 0 else {
+    let error = failure("can't write \(path)")
+    unlink(temporary)
+    throw error
+  }
+}
+
+/// An error with what the system says of it.
+private func failure(_ what: String) -> TextFileError {
+  let code = errno
+  return TextFileError(description: "\(what): \(String(cString: strerror(code)))", isMissing: code == ENOENT)
+}
+
+/// Paths, as text.
+enum Path {
+  /// A path from another one's folder; an absolute one stays.
+  static func resolve(_ path: String, in folder: String) -> String {
+    path.hasPrefix("/") ? normal(path) : normal(folder + "/" + path)
+  }
+
+  /// The absolute form of a path of this process.
+  static func absolute(_ path: String) -> String { resolve(path, in: currentFolder) }
+
+  /// The folder this process works in.
+  static var currentFolder: String {
+    guard let text = getcwd(nil, 0) else { return "/" }
+    defer { free(text) }
+    return String(cString: text)
+  }
+
+  /// The folder something is in.
+  static func folder(of path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == path.utf8.startIndex ? "/" : String(path[..<slash])
+  }
+
+  /// The last part of a path.
+  static func lastPart(_ path: String) -> String {
+    path.split(separator: "/").last.map(String.init) ?? path
+  }
+
+  /// Without "." and empty parts; ".." stays, for links may lead elsewhere.
+  private static func normal(_ path: String) -> String {
+    "/" + path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+  }
+}
