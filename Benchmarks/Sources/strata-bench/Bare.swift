@@ -29,7 +29,7 @@ final class BareEnd {
   func flush() {
     var progress = SendProgress()
     while progress.entry < entries.count {
-      progress = socket.send(entries, from: progress) { _, _ in }
+      progress = entries.withUnsafeBufferPointer { socket.send($0, from: progress) }
       if progress.entry < entries.count {
         var wait = pollfd(fd: socket.fd, events: Int16(POLLOUT), revents: 0)
         poll(&wait, 1, 100)

@@ -4,18 +4,18 @@ import StackCore
 /// A message whose packet has 100 bytes.
 struct SmallMessage: WireMessage {
   var number: UInt64 = 0
+  var sent = Fixed64(0)
   var first = Hash256()
   var second = Hash256()
-  var padding: UInt64 = .max
+  var mark = Fixed64(0)
 
   mutating func fields(_ field: inout some WireFields) throws(WireError) {
     try field(1, "number", &number)
-    try field(2, "first", &first)
-    try field(3, "second", &second)
-    try field(4, "padding", &padding)
-    try field(5, "more", &more)
+    try field(2, "sent", &sent)
+    try field(3, "first", &first)
+    try field(4, "second", &second)
+    try field(5, "mark", &mark)
   }
-  var more: UInt32 = .max
 }
 
 /// Answers each message; started with a window, keeps so many under way and counts the answers.

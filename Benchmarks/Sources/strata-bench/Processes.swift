@@ -66,6 +66,6 @@ func procNumber(_ path: String, _ key: String) -> Double? {
 }
 
 func say(_ text: String) {
-  print(text)
-  fflush(stdout)
+  let line = Array((text + "\n").utf8)
+  _ = line.withUnsafeBytes { write(1, $0.baseAddress, $0.count) }
 }

@@ -61,7 +61,7 @@ func measure(_ node: RealNode, seconds: Double) {
 private func layerName(_ node: RealNode) -> String { node.node.layers.first?.name ?? "" }
 
 func play(_ role: [String]) throws {
-  prctl(PR_SET_PDEATHSIG, SIGKILL)
+  callocations_end_with_parent()
   let port = role.count > 1 ? UInt16(role[1]) ?? 0 : 0
   let seconds = role.count > 2 ? Double(role[2]) ?? 1 : 1
   let server = Address(ipv4: 0x7f00_0001, port: port)
@@ -104,6 +104,8 @@ func play(_ role: [String]) throws {
   case "idle":
     let node = try makeNode(EchoLayer.self, [:], control: true)
     serve(node)
+  case "idle-sim": playIdleSimulation()
+  case "pump": playPump()
   default: fatalError("unknown role \(role[0])")
   }
 }

@@ -1,65 +1,6 @@
 // strata-bench: measures Strata against baselines in the same run, and writes what it found.
-import CAllocations
 import Glibc
 import StackCore
-import StackSim
-
-/// One figure, as it stands in results/latest.json.
-struct Figure: Codable {
-  var name: String
-  var value: Double
-  var unit: String
-  var baseline: Double?
-  var ratio: Double?
-}
-
-func median(_ values: [Double]) -> Double {
-  let sorted = values.sorted()
-  return sorted.isEmpty ? 0 : sorted[sorted.count / 2]
-}
-
-/// The rate that a client role prints while a server role runs.
-func rate(server: String, client: String, seconds: Double) -> Double {
-  let first = Child([server])
-  let second = Child([client, first.line(), "\(seconds)"])
-  let value = Double(second.line()) ?? 0
-  second.join()
-  first.end()
-  return value
-}
-
-/// The rate that a receiving role prints while a sending role pushes.
-func receivingRate(receiver: String, sender: String, seconds: Double) -> Double {
-  let first = Child([receiver, "0", "\(seconds)"])
-  let second = Child([sender, first.line(), "\(seconds)"])
-  let value = Double(first.line()) ?? 0
-  first.join()
-  second.end()
-  return value
-}
-
-/// Candidate and baseline in turn; the medians, and the median of the ratios pair by pair.
-func compare(
-  _ name: String, unit: String, runs: Int = 5, scale: Double = 1, _ candidate: () -> Double, _ baseline: () -> Double
-) -> Figure {
-  var values: [Double] = []
-  var baselines: [Double] = []
-  for _ in 0..<runs {
-    baselines.append(baseline() * scale)
-    values.append(candidate() * scale)
-  }
-  let ratios = zip(values, baselines).map { $1 > 0 ? $0 / $1 : 0 }
-  return Figure(name: name, value: median(values), unit: unit, baseline: median(baselines), ratio: median(ratios))
-}
-
-func pad(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(1, width - text.count)) }
-
-func round3(_ value: Double) -> String {
-  if value == 0 { return "0" }
-  let scale = value.magnitude >= 1000 ? 1.0 : value.magnitude >= 10 ? 10.0 : 1000.0
-  let rounded = (value * scale).rounded() / scale
-  return rounded == rounded.rounded() && rounded.magnitude < 1e15 ? "\(Int(rounded))" : "\(rounded)"
-}
 
 if CommandLine.arguments.count > 1, !CommandLine.arguments[1].hasPrefix("-") {
   try play(Array(CommandLine.arguments.dropFirst()))
@@ -72,7 +13,7 @@ let seconds = getenv("SECONDS").flatMap { Double(String(cString: $0)) } ?? 1.0
 var figures: [Figure] = []
 
 func wanted(_ names: String...) -> Bool { filter.isEmpty || names.contains { $0.contains(filter) } }
-func add(_ figure: Figure) {
+@MainActor func add(_ figure: Figure) {
   figures.append(figure)
   let ratio = figure.ratio.map { round3($0) } ?? "-"
   let baseline = figure.baseline.map { round3($0) } ?? "-"
