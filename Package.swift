@@ -41,7 +41,7 @@ let package = Package(
       name: "StackRuntimeTests", dependencies: ["StackRuntime", "StackSim", "StackCore"], swiftSettings: strict),
     .testTarget(name: "StackSimTests", dependencies: ["StackSim", "StackCore"], swiftSettings: strict),
     .testTarget(
-      name: "StrataTests", dependencies: ["Strata", "LayerConformance"], swiftSettings: strict),
+      name: "StrataTests", dependencies: ["Strata", "StackCore", "StackRuntime", "StackSim"], swiftSettings: strict),
     .testTarget(name: "TidyTests", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -95,7 +95,9 @@ final class PeerBook {
   private func answer(_ text: String, _ result: Result<[Address], ResolveError>) {
     lookups -= 1
     if lookups == 0 { resolver = nil }
-    guard !isClosed, let place = peers.firstIndex(where: { $0.text == text }), peers[place].address == nil else { return }
+    guard !isClosed, let place = peers.firstIndex(where: { $0.text == text }), peers[place].address == nil else {
+      return
+    }
     var reason = "it has no address of the family that this node listens at"
     switch result {
     case .success(let found):

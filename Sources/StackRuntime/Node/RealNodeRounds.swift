@@ -7,7 +7,7 @@ extension RealNode {
   /// Reads what waits on the socket, at most a few batches, so that timers and commands get their turn too.
   func receive() {
     let now = loop.now
-    for _ in 0 ..< Self.batchesInRound {
+    for _ in 0..<Self.batchesInRound {
       let count =
         if state == .running {
           socket.receive { [node] datagram, sender in node.receive(datagram, from: sender, at: now) }
