@@ -61,6 +61,9 @@ public final class Node {
   private var sendingPlace: Int?
   /// The field being received.
   private var receivingNumber: UInt32 = 0
+  /// Whether the core has answered the present datagram. One answer a datagram, so that a forged sender's datagram full
+  /// of introductions or probes isn't turned into a flood for whoever really has that address.
+  var coreHasAnswered = false
   /// Whether a layer speaks the Peersters' own messages, so that a neighbour may be one of them.
   private(set) var speaksPeerster = false
   var armedCoreTimers: Set<Int32> = []
@@ -211,6 +214,7 @@ public final class Node {
     advance(to: time)
     datagramsIn &+= 1
     bytesIn &+= UInt64(datagram.byteCount)
+    coreHasAnswered = false
     if datagram.byteCount == 0 { return drop(.empty) }
     do throws(WireError) { try dispatch(datagram, from: sender, whole: false) } catch { drop(.malformed) }
     if let place = neighbours.find(sender) {

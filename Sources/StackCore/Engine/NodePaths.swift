@@ -110,6 +110,7 @@ extension Node {
   }
 
   private func sendCore<M: WireMessage>(_ message: M, as number: UInt32, to address: Address, place: Int?) {
+    guard outbox.waiting < outbox.entryLimit else { return drop(.outboxFull) }
     let start = packetStart
     outbox.writer.writeTag(number, .bytes)
     let nested = outbox.writer.beginNested()
@@ -126,6 +127,13 @@ extension Node {
     append(from: start, to: address, place: place, segmentSize: 0, mayFragment: false)
   }
 
+  /// Whether the core may answer the present datagram; true only once.
+  private func mayAnswer() -> Bool {
+    if coreHasAnswered { return false }
+    coreHasAnswered = true
+    return true
+  }
+
   private func receiveHello(_ hello: Hello, from sender: Address) {
     let proves = hello.echo.value == cookie(for: sender)
     if neighbours.find(sender) == nil, proves {
@@ -137,19 +145,24 @@ extension Node {
     heard(sender, strata: true)
     guard let place = neighbours.find(sender) else {
       // No room: a stranger still gets its cookie, with which it may prove itself.
-      if hello.wantsReply { sendHello(to: sender, echo: hello.cookie.value, wantsReply: true, place: nil) }
+      if hello.wantsReply, mayAnswer() {
+        sendHello(to: sender, echo: hello.cookie.value, wantsReply: true, place: nil)
+      }
       return
     }
-    neighbours[place].cookie = hello.cookie.value
+    // Whoever pretends to be a neighbour could else have us show a mark that the neighbour refuses. One that was started
+    // again and has a new mark proves itself in its next introduction.
+    let isDoubtful = !proves && neighbours[place].cookie.map { $0 != hello.cookie.value } ?? false
+    if !isDoubtful { neighbours[place].cookie = hello.cookie.value }
     if proves, !neighbours[place].isProven {
       neighbours[place].isProven = true
       announce(sender, .proven)
     }
     if hello.name.utf8.count <= Hello.longestName, !hello.name.isEmpty { neighbours[place].claimedName = hello.name }
-    if hello.wantsReply {
+    if hello.wantsReply || isDoubtful, mayAnswer() {
       neighbours[place].helloSent = now
       sendHello(
-        to: sender, echo: hello.cookie.value, wantsReply: !neighbours[place].isProven, place: place)
+        to: sender, echo: hello.cookie.value, wantsReply: isDoubtful || !neighbours[place].isProven, place: place)
     }
     flushWaiting(place)
   }
@@ -407,6 +420,7 @@ extension Node {
       if tag == WireTag(number: 1, type: .fixed64) { nonce = try reader.readFixed64() } else { try reader.skip(tag) }
     }
     heard(sender, strata: true)
+    guard mayAnswer() else { return }
     sendCore(
       PathProbeReply(nonce: Fixed64(nonce)), as: CoreField.probeReply, to: sender, place: neighbours.find(sender))
   }
