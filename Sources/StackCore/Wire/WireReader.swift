@@ -53,6 +53,9 @@
   /// A length, and that many bytes as text, which must be UTF-8.
   @inlinable public mutating func readString() throws(WireError) -> String { try cursor.readString() }
 
+  /// A single value of a type.
+  @inlinable public mutating func read<V: WireValue>(_: V.Type) throws(WireError) -> V { try V.read(from: &cursor) }
+
   /// A reader over a nested message.
   @inlinable @_lifetime(copy self) public mutating func readNested() throws(WireError) -> WireReader {
     guard depth < Self.maximumDepth else { throw .tooDeep }
