@@ -65,6 +65,9 @@ public final class DataDirectoryLock: Sendable {
   }
 }
 
+/// The file in the data directory that says where a running node's control port listens, such as `127.0.0.1:40123`.
+public let controlAddressFileName = "control.address"
+
 /// The file in the data directory that holds the control port's token.
 public let tokenFileName = "control.token"
 

@@ -4,5 +4,5 @@ import StackCore
 /// The layers a program may be built with.
 public enum Catalog {
   /// Those that come with Strata. A program of one's own adds to them: `Catalog.standard + [MyLayer.self]`.
-  public static let standard: [any ProtocolLayer.Type] = []
+  public static var standard: [any ProtocolLayer.Type] { [] }
 }

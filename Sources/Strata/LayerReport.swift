@@ -81,7 +81,7 @@ extension LayerReport {
     var json: JSON = [
       "name": .string(manifest.name), "summary": .string(manifest.summary),
       "provides": strings(manifest.provides), "requires": strings(manifest.requires), "uses": strings(manifest.uses),
-      "settings": settings.jsonSchema(),
+      "settings": .array(settings.properties.map(\.json)),
       "messages": .array(messages.map(\.json)), "commands": .array(commands.map(\.json)),
       "events": .array(events.map(\.json)), "metrics": .array(metrics.map(\.json)),
     ]
@@ -92,9 +92,22 @@ extension LayerReport {
   private func strings(_ texts: [String]) -> JSON { .array(texts.map { .string($0) }) }
 }
 
+extension Schema.Property {
+  /// A setting, in the words of `GET /v1/layers`.
+  fileprivate var json: JSON {
+    [
+      "name": .string(name), "description": .string(description), "schema": schema.jsonSchema(),
+      "default": defaultValue ?? .null, "live": .bool(live),
+    ]
+  }
+}
+
 extension MessageDescription {
   fileprivate var json: JSON {
-    ["number": .integer(Int64(number)), "name": .string(schema.name), "sendOnly": .bool(sendOnly), "fields": fields(schema)]
+    [
+      "number": .integer(Int64(number)), "name": .string(schema.name), "sendOnly": .bool(sendOnly),
+      "fields": fields(schema),
+    ]
   }
 
   private func fields(_ schema: WireSchema) -> JSON {
@@ -121,7 +134,8 @@ extension MessageDescription {
 extension CommandDescription {
   fileprivate var json: JSON {
     [
-      "name": .string(name), "summary": .string(summary), "input": input.jsonSchema(), "output": output.jsonSchema(),
+      "name": .string(name), "summary": .string(summary), "path": .string("/v1/\(layer)/\(name)"),
+      "input": input.jsonSchema(), "output": output.jsonSchema(),
       "progress": progress?.jsonSchema() ?? .null, "examples": .array(examples.map { .string($0) }),
     ]
   }

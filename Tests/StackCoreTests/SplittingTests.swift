@@ -301,4 +301,35 @@ final class Peersterish: ProtocolLayer {
     exchange.pump()
     #expect(try bulk(exchange.nodes[1]).received.map(\.count) == [100, 8192])
   }
+
+  @Test func aForgedIntroductionDoesNotSpoilLargeMessages() throws {
+    let exchange = try pair()
+    exchange.start()
+    send(8192, exchange)
+    exchange.pump()
+    var forged = WireWriter()
+    forged.writeTag(CoreField.hello, .bytes)
+    forged.writeBytes(Hello(cookie: Fixed64(666)).encoded().span.bytes)
+    exchange.nodes[0].receive(forged.copied(), from: b, at: exchange.time)
+    send(8192, exchange)
+    exchange.pump()
+    #expect(try bulk(exchange.nodes[1]).received.count == 2)
+    #expect(exchange.nodes[1].dropped(.badCookie) == 0)
+  }
+
+  @Test func aDatagramFullOfQuestionsGetsOneAnswer() throws {
+    let node = try Node.make("a", a, layers: [(Bulk.self, [:])])
+    node.start(at: Instant(nanoseconds: 0))
+    for (number, body) in [
+      (CoreField.hello, Hello(wantsReply: true).encoded()), (CoreField.probe, PathProbeMessage().encoded()),
+    ] {
+      var packet = WireWriter()
+      for _ in 0..<100 {
+        packet.writeTag(number, .bytes)
+        packet.writeBytes(body.span.bytes)
+      }
+      node.receive(packet.copied(), from: address(9))
+      #expect(node.takeDatagrams().count == 1)
+    }
+  }
 }

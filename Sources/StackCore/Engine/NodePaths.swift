@@ -110,6 +110,7 @@ extension Node {
   }
 
   private func sendCore<M: WireMessage>(_ message: M, as number: UInt32, to address: Address, place: Int?) {
+    guard outbox.waiting < outbox.entryLimit else { return drop(.outboxFull) }
     let start = packetStart
     outbox.writer.writeTag(number, .bytes)
     let nested = outbox.writer.beginNested()
@@ -120,10 +121,17 @@ extension Node {
       return drop(.outboxFull)
     }
     if let port = ports.find(number) {
-      ports.ports[port].messagesOut &+= 1
-      ports.ports[port].bytesOut &+= UInt64(outbox.writer.count - start)
+      ports.ports[port].counts.pointee.messagesOut &+= 1
+      ports.ports[port].counts.pointee.bytesOut &+= UInt64(outbox.writer.count - start)
     }
     append(from: start, to: address, place: place, segmentSize: 0, mayFragment: false)
+  }
+
+  /// Whether the core may answer the present datagram; true only once.
+  private func mayAnswer() -> Bool {
+    if coreHasAnswered { return false }
+    coreHasAnswered = true
+    return true
   }
 
   private func receiveHello(_ hello: Hello, from sender: Address) {
@@ -137,19 +145,24 @@ extension Node {
     heard(sender, strata: true)
     guard let place = neighbours.find(sender) else {
       // No room: a stranger still gets its cookie, with which it may prove itself.
-      if hello.wantsReply { sendHello(to: sender, echo: hello.cookie.value, wantsReply: true, place: nil) }
+      if hello.wantsReply, mayAnswer() {
+        sendHello(to: sender, echo: hello.cookie.value, wantsReply: true, place: nil)
+      }
       return
     }
-    neighbours[place].cookie = hello.cookie.value
+    // Whoever pretends to be a neighbour could else have us show a mark that the neighbour refuses. One that was started
+    // again and has a new mark proves itself in its next introduction.
+    let isDoubtful = !proves && neighbours[place].cookie.map { $0 != hello.cookie.value } ?? false
+    if !isDoubtful { neighbours[place].cookie = hello.cookie.value }
     if proves, !neighbours[place].isProven {
       neighbours[place].isProven = true
       announce(sender, .proven)
     }
     if hello.name.utf8.count <= Hello.longestName, !hello.name.isEmpty { neighbours[place].claimedName = hello.name }
-    if hello.wantsReply {
+    if hello.wantsReply || isDoubtful, mayAnswer() {
       neighbours[place].helloSent = now
       sendHello(
-        to: sender, echo: hello.cookie.value, wantsReply: !neighbours[place].isProven, place: place)
+        to: sender, echo: hello.cookie.value, wantsReply: isDoubtful || !neighbours[place].isProven, place: place)
     }
     flushWaiting(place)
   }
@@ -158,8 +171,8 @@ extension Node {
 
   func receiveCore(_ number: UInt32, _ body: RawSpan, from sender: Address, whole: Bool) throws(WireError) {
     if let port = ports.find(number) {
-      ports.ports[port].messagesIn &+= 1
-      ports.ports[port].bytesIn &+= UInt64(body.byteCount)
+      ports.ports[port].counts.pointee.messagesIn &+= 1
+      ports.ports[port].counts.pointee.bytesIn &+= UInt64(body.byteCount)
     }
     var reader = WireReader(body)
     switch number {
@@ -243,8 +256,8 @@ extension Node {
       return drop(.outboxFull)
     }
     if let port = ports.find(CoreField.piece) {
-      ports.ports[port].messagesOut &+= UInt64(index)
-      ports.ports[port].bytesOut &+= UInt64(outbox.writer.count - start)
+      ports.ports[port].counts.pointee.messagesOut &+= UInt64(index)
+      ports.ports[port].counts.pointee.bytesOut &+= UInt64(outbox.writer.count - start)
     }
     append(
       from: start, to: neighbours[place].address, place: place, segmentSize: index > 1 ? segment : 0,
@@ -407,6 +420,7 @@ extension Node {
       if tag == WireTag(number: 1, type: .fixed64) { nonce = try reader.readFixed64() } else { try reader.skip(tag) }
     }
     heard(sender, strata: true)
+    guard mayAnswer() else { return }
     sendCore(
       PathProbeReply(nonce: Fixed64(nonce)), as: CoreField.probeReply, to: sender, place: neighbours.find(sender))
   }

@@ -133,12 +133,21 @@ public final class RealNode {
     return node
   }
 
+  var controlAddressPath: String { options.dataDirectory + "/" + controlAddressFileName }
+
   private func openControl() throws(RuntimeError) {
     guard let address = options.control else { return }
     do throws(SocketError) {
       control = try ControlPort(node: self, address: address, limits: options.controlLimits)
     } catch {
       throw RuntimeError(.control, path: "control", error.message)
+    }
+    // A port that the kernel chose is found through this file.
+    guard let control else { return }
+    do throws(FileError) {
+      try putInPlace(controlAddressPath, Array("\(control.address)\n".utf8), mode: 0o600, replacing: true)
+    } catch {
+      throw RuntimeError(.data, path: "data", error.message)
     }
   }
 

@@ -82,6 +82,7 @@ extension RealNode {
   private func finish() {
     guard state != .stopped else { return }
     control?.close()
+    if control != nil { try? DiskFiles(root: options.dataDirectory).remove(controlAddressPath) }
     for source in [readable, writable] { source?.cancel() }
     for timer in [timer, retry, stopTimer] { timer?.cancel() }
     (readable, writable, timer, retry, stopTimer) = (nil, nil, nil, nil, nil)

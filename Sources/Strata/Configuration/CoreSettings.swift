@@ -60,13 +60,15 @@ struct CoreSettings: LayerConfig {
   )
   var name: String?
 
-  @Setting("The UDP address that this node speaks from; port 0 takes any free one, and 0.0.0.0 or [::] every interface.")
+  @Setting(
+    "The UDP address that this node speaks from; port 0 takes any free one, and 0.0.0.0 or [::] every interface.")
   var listen = "127.0.0.1:5000"
 
   @Setting("The neighbours it starts with, each \"host:port\".", count: 0...1024, live: true)
   var peers: [String] = []
 
-  @Setting("The folder for what it keeps. Default: ./data/ and the node's name. Relative paths are relative to this file.")
+  @Setting(
+    "The folder for what it keeps. Default: ./data/ and the node's name. Relative paths are relative to this file.")
   var data: String?
 
   @Setting(
@@ -74,7 +76,8 @@ struct CoreSettings: LayerConfig {
   )
   var control: String? = "127.0.0.1:0"
 
-  @Setting("The largest datagram where nothing larger is proven: \"auto\" (1200B, large on loopback) or a size from 576B.")
+  @Setting(
+    "The largest datagram where nothing larger is proven: \"auto\" (1200B, large on loopback) or a size from 576B.")
   var pathLimit = PathLimit()
 
   @Setting("How much may wait to be sent; what comes on top is dropped and counted.", in: .kib(64) ... .gib(1))
@@ -89,7 +92,7 @@ struct CoreSettings: LayerConfig {
   @Setting("How many threads do heavy work; 0 for one a processor.", in: 0...256)
   var workers = 0
 
-  @Setting("What log lines look like.", live: true)
+  @Setting("What log lines look like.")
   var log = LogFormat.text
 
   @Setting("The least important log lines that are written.", live: true)

@@ -3,7 +3,7 @@ import Glibc
 import StackCore
 
 /// What a node's file says, checked.
-public struct NodeFile: Sendable {
+public struct NodeFile {
   /// The file's absolute path.
   public var path: String
   /// What other nodes know this one by.
@@ -133,5 +133,21 @@ enum NodeName {
       }
     }
     return nil
+  }
+}
+
+extension NodeFile {
+  /// Reads the core's keys alone, to find a running node, which may have layers that aren't compiled in here.
+  static func readCore(_ path: String) throws(NodeFileError) -> NodeFile {
+    let bytes: [UInt8]
+    do { bytes = try readFile(path) } catch {
+      throw NodeFileError(file: path, problems: [.init(path: "", error.description)])
+    }
+    var json: JSON
+    do { json = try JSON.parse(bytes) } catch {
+      throw NodeFileError(file: path, problems: [NodeFileProblem(error, in: bytes)])
+    }
+    json["layers"] = nil
+    return try parse(Array(json.text().utf8), path: path, catalog: [])
   }
 }

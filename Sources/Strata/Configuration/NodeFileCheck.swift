@@ -17,7 +17,8 @@ struct NodeFileCheck {
   /// Checks a whole file; the settings are whatever could be read.
   mutating func check(_ json: JSON) -> CoreSettings? {
     guard case .object(let members) = withoutComments(json) else {
-      problems.append(.init(path: "", found: json.shown, expected: "an object such as {\"name\": \"alice\", \"layers\": {}}"))
+      problems.append(
+        .init(path: "", found: json.shown, expected: "an object such as {\"name\": \"alice\", \"layers\": {}}"))
       return nil
     }
     var core = members
@@ -80,7 +81,9 @@ struct NodeFileCheck {
     for (place, text) in texts.enumerated() {
       if let first = texts[..<place].firstIndex(of: text) {
         problems.append(
-          .init(path: "peers[\(place)]", found: "\(JSON.string(text).shown), which peers[\(first)] is already", expected: "each peer once"))
+          .init(
+            path: "peers[\(place)]", found: "\(JSON.string(text).shown), which peers[\(first)] is already",
+            expected: "each peer once"))
       }
     }
   }
@@ -110,7 +113,9 @@ struct NodeFileCheck {
       }
       guard case .object = section else {
         problems.append(
-          .init(path: path, found: section.shown, expected: "an object such as {}; take the key out to switch the layer off"))
+          .init(
+            path: path, found: section.shown, expected: "an object such as {}; take the key out to switch the layer off"
+          ))
         continue
       }
       problems += settingsSchema(of: type).check(section, at: path).map { NodeFileProblem($0) }

@@ -78,7 +78,10 @@ extension NodeFile {
   /// What a setting is, what it may be, and whether a reload applies it.
   private static func comment(_ property: Schema.Property, hasValue: Bool) -> String {
     var text = property.description
-    if case .any = property.schema.kind {} else { text += " (\(property.schema.summary)" + (property.live ? "; live)" : ")") }
+    if case .any = property.schema.kind {
+    } else {
+      text += " (\(property.schema.summary)" + (property.live ? "; live)" : ")")
+    }
     return text
   }
 }

@@ -98,7 +98,8 @@ private struct ArgumentParser {
     if !found.choices.isEmpty, !found.choices.contains(value) {
       let meant = nearest(value, among: found.choices).map { " (did you mean \"\($0)\"?)" } ?? ""
       throw error(
-        "--\(found.name): found \"\(harmless(value))\", expected one of \(found.choices.joined(separator: ", "))\(meant)")
+        "--\(found.name): found \"\(harmless(value))\", expected one of \(found.choices.joined(separator: ", "))\(meant)"
+      )
     }
     if parsed.has(found.name), !found.repeats, found.value != nil {
       throw error("--\(found.name): found a second time, expected once")
@@ -131,7 +132,8 @@ private struct ArgumentParser {
       } else if let word = rest.popFirst() {
         parsed.positionals[positional.name] = [word]
       }
-      if positional.isRequired, parsed.positionals[positional.name] == nil {
+      let isGivenElsewhere = positional.unless.map { parsed.has($0) } ?? false
+      if positional.isRequired, !isGivenElsewhere, parsed.positionals[positional.name] == nil {
         throw error("\(positional.name.uppercased()) is missing: \(positional.summary)")
       }
     }

@@ -24,6 +24,8 @@ struct PositionalSpec {
   var summary: String
   /// Whether it must be given.
   var isRequired = true
+  /// An option that stands for it too.
+  var unless: String?
   /// Whether it takes all that is left.
   var takesRest = false
 }

@@ -57,7 +57,8 @@ final class Console {
     text.withUTF8 { bytes in
       var rest = UnsafeRawBufferPointer(bytes)[...]
       while !rest.isEmpty {
-        let count = UnsafeRawBufferPointer(rebasing: rest).baseAddress.map { write(stream.rawValue, $0, rest.count) } ?? 0
+        let count =
+          UnsafeRawBufferPointer(rebasing: rest).baseAddress.map { Glibc.write(stream.rawValue, $0, rest.count) } ?? 0
         if count > 0 {
           rest = rest.dropFirst(count)
         } else if errno != EINTR {

@@ -100,3 +100,6 @@ enum Path {
     "/" + path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
   }
 }
+
+/// Whether there is a file that can be read.
+func isFile(_ path: String) -> Bool { access(path, R_OK) == 0 }

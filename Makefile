@@ -1,0 +1,123 @@
+# Strata's errands. `make` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# What the build needs from Debian; one list.
+PACKAGES := libevent-dev libsqlite3-dev
+# The oldest Swift that builds this.
+SWIFT_NEEDED := 6.3
+
+PREFIX ?= /usr/local
+FILTER ?=
+FUZZ_SECONDS ?= 20
+FUZZERS := FuzzWire FuzzNode FuzzConfig FuzzText
+# Release builds leave out the exclusivity checks at run time; the compiler's own, and the tests, keep them.
+RELEASE := -c release -Xswiftc -enforce-exclusivity=unchecked
+SOURCES := $(wildcard Sources Tests examples Benchmarks Fuzz) Package.swift
+# Packages of their own, each with tests.
+EXAMPLES := $(patsubst %/Package.swift,%,$(wildcard examples/*/Package.swift))
+
+.PHONY: help deps toolchain build run test test-core test-examples lint format bench fuzz sanitize install clean
+
+help: ## Lists what can be made
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@echo "Settings: PREFIX=$(PREFIX) FILTER=$(FILTER) FUZZ_SECONDS=$(FUZZ_SECONDS)"
+
+toolchain:
+	@found=$$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | head -n 1); \
+	if [ -z "$$found" ]; then \
+	  echo "Swift $(SWIFT_NEEDED) or newer is needed and no swift is on the PATH; see https://www.swift.org/install/linux" >&2; \
+	  exit 1; \
+	fi; \
+	oldest=$$(printf '%s\n%s\n' "$$found" "$(SWIFT_NEEDED)" | sort -V | head -n 1); \
+	if [ "$$oldest" != "$(SWIFT_NEEDED)" ]; then \
+	  echo "Swift $(SWIFT_NEEDED) or newer is needed, and $$(command -v swift) is $$found; see https://www.swift.org/install/linux" >&2; \
+	  exit 1; \
+	fi
+
+deps: ## Installs the Debian packages that are missing
+	@missing=(); \
+	for package in $(PACKAGES); do \
+	  state=$$(dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null || true); \
+	  [ "$$state" = "install ok installed" ] || missing+=("$$package"); \
+	done; \
+	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
+	echo "Installing: $${missing[*]}"; \
+	as_root=(); \
+	if [ "$$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi; \
+	if command -v apt-get >/dev/null && { [ $${#as_root[@]} -eq 0 ] || sudo -n true 2>/dev/null || { [ -t 0 ] && sudo true; }; } \
+	  && "$${as_root[@]}" apt-get update -q \
+	  && "$${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$${missing[@]}" </dev/null; \
+	then exit 0; fi; \
+	echo "These Debian packages are needed and could not be installed from here: $${missing[*]}" >&2; \
+	echo "Install them as root with: apt-get install $${missing[*]}" >&2; \
+	exit 1
+
+build: toolchain deps ## Builds the strata command for use
+	swift build $(RELEASE) --product strata
+
+run: toolchain deps ## Runs a demo: two nodes that echo each other; Ctrl-C ends it
+	@examples/demo/run.sh
+
+test: toolchain deps ## Runs every check that must pass
+	@start=$$SECONDS; \
+	$(MAKE) test-core; \
+	$(MAKE) test-examples; \
+	echo; \
+	echo "make test: all passed, in $$((SECONDS - start)) s"
+
+test-core:
+	swift build --build-tests
+	swift test --skip-build --parallel </dev/null
+
+test-examples:
+	@for example in $(EXAMPLES); do \
+	  echo "== $$example"; \
+	  swift build --build-tests --package-path "$$example"; \
+	  if [ -d "$$example/Tests" ]; then swift test --skip-build --parallel --package-path "$$example" </dev/null; fi; \
+	done
+
+lint: toolchain ## Checks the style of every source file and script
+	swift format lint --strict --parallel --recursive $(SOURCES)
+	@for script in $$(git ls-files '*.sh' .ci/run); do bash -n "$$script"; done
+	@if git grep -nIE '[[:blank:]]+$$' -- . ':!*.json' ':!*.txt' ':!Fuzz/Corpus' ':!LICENSE'; then \
+	  echo "lint: these lines end in blanks" >&2; exit 1; fi
+	@echo "make lint: all clean"
+
+format: toolchain ## Puts every source file into the style
+	swift format format --in-place --parallel --recursive $(SOURCES)
+
+bench: toolchain deps ## Measures; FILTER=core measures what begins so
+	swift run $(RELEASE) --package-path Benchmarks strata-bench $(FILTER)
+
+fuzz: toolchain deps ## Fuzzes each target for FUZZ_SECONDS
+	swift build -c release --sanitize=fuzzer --package-path Fuzz
+	@mkdir -p Fuzz/Findings Fuzz/.build/found; \
+	for target in $(FUZZERS); do \
+	  echo "== $$target, $(FUZZ_SECONDS) s"; \
+	  mkdir -p "Fuzz/.build/found/$$target"; \
+	  Fuzz/.build/release/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -len_control=0 -rss_limit_mb=1024 -timeout=10 \
+	    -print_final_stats=0 -verbosity=0 -artifact_prefix=Fuzz/Findings/$$target- \
+	    "Fuzz/.build/found/$$target" "Fuzz/Corpus/$$target" </dev/null; \
+	done; \
+	rmdir --ignore-fail-on-non-empty Fuzz/Findings; \
+	echo "make fuzz: nothing found"
+
+sanitize: toolchain deps ## Runs the tests under the address and the thread sanitizer
+	@for kind in address thread; do \
+	  echo "== $$kind sanitizer"; \
+	  swift build --build-tests --sanitize=$$kind --scratch-path .build/sanitize-$$kind; \
+	  swift test --skip-build --sanitize=$$kind --scratch-path .build/sanitize-$$kind </dev/null; \
+	done; \
+	echo "make sanitize: all passed"
+
+install: build ## Installs the strata command under PREFIX
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 0755 "$$(swift build $(RELEASE) --show-bin-path)/strata" "$(DESTDIR)$(PREFIX)/bin/strata"
+
+clean: ## Removes all that was built
+	rm -rf .build Fuzz/.build Fuzz/Findings Benchmarks/.build $(addsuffix /.build,$(EXAMPLES))

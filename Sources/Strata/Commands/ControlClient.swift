@@ -1,0 +1,269 @@
+// ControlClient: finds a running node's control port and asks it.
+import StackCore
+import StackRuntime
+
+/// Where a running node takes commands, and the secret that opens it.
+struct ControlClient {
+  /// The control port's host.
+  let host: String
+  /// The control port's port.
+  let port: UInt16
+  private let token: String
+  /// How a person would start the node, for when it doesn't run.
+  private let remedy: String
+
+  /// The options by which it is found.
+  static let options = [
+    OptionSpec(
+      name: "config", short: "c", value: "FILE",
+      summary: "The running node's file. Default: $STRATA_CONFIG, else ./strata.json, else ./node.json."),
+    OptionSpec(name: "control", value: "URL", summary: "The control port itself, with --token-file."),
+    OptionSpec(name: "token-file", value: "FILE", summary: "The file that holds the control port's token."),
+  ]
+
+  /// The node that the options mean.
+  init(_ parsed: ParsedArguments, _ tool: CommandLineTool) throws {
+    if let url = parsed.option("control") {
+      guard let file = parsed.option("token-file") else {
+        throw UsageError("--control: found no --token-file, expected the file control.token of the node's data folder")
+      }
+      self = try ControlClient(url: url, tokenFile: file)
+      return
+    }
+    self = try ControlClient(file: try Self.file(parsed, tool), program: tool.program, parsed.option("token-file"))
+  }
+
+  private init(url: String, tokenFile: String) throws {
+    var place = url[...]
+    if place.hasPrefix("http://") { place = place.dropFirst(7) }
+    while place.last == "/" { place.removeLast() }
+    guard let address = Address(String(place)), address.port > 0 else {
+      throw UsageError("--control: found \"\(harmless(url))\", expected a URL such as http://127.0.0.1:8080")
+    }
+    (host, port) = (address.host, address.port)
+    token = try Self.token(tokenFile)
+    remedy = "is the node running?"
+  }
+
+  private init(file path: String, program: String, _ tokenFile: String?) throws {
+    let file = try NodeFile.readCore(path)
+    remedy = "start it with: \(program) node \(path)"
+    guard let control = file.control else {
+      throw FailedError("node \(file.name) has no control port: \(path) has \"control\": \"off\"")
+    }
+    var address = control
+    if let text = try? readFile("\(file.data)/\(controlAddressFileName)"), let written = Address(trimmed(text)) {
+      address = written
+    }
+    guard address.port > 0 else {
+      throw FailedError(
+        "node \(file.name) doesn't run, for there is no \(file.data)/\(controlAddressFileName); \(remedy)")
+    }
+    (host, port) = (address.host, address.port)
+    token = try Self.token(tokenFile ?? "\(file.data)/\(tokenFileName)")
+  }
+
+  /// The file of the node that is meant.
+  private static func file(_ parsed: ParsedArguments, _ tool: CommandLineTool) throws -> String {
+    if let path = parsed.option("config") { return path }
+    if let path = tool.console.environment("STRATA_CONFIG"), !path.isEmpty { return path }
+    for path in ["strata.json", "node.json"] where isFile(path) { return path }
+    throw UsageError(
+      "found no node to ask, expected --config FILE, $STRATA_CONFIG, or a strata.json or node.json in this folder")
+  }
+
+  private static func token(_ path: String) throws -> String {
+    do throws(TextFileError) { return trimmed(try readFile(path)) } catch {
+      throw FailedError("\(error); a node makes its token when it is started for the first time")
+    }
+  }
+
+  // MARK: Asking
+
+  private func headers(accept: String, hasBody: Bool) -> [HTTPField] {
+    [HTTPField("Authorization", "Bearer \(token)"), HTTPField("Accept", accept)]
+      + (hasBody ? [HTTPField("Content-Type", "application/json")] : [])
+  }
+
+  private func failed(_ error: HTTPClientError) -> FailedError {
+    FailedError(error.kind == .unreachable ? "\(error.message); \(remedy)" : error.message)
+  }
+
+  /// The body that a path answers with.
+  func get(_ path: String) throws -> [UInt8] { try ask("GET", path) }
+
+  /// The JSON that a path answers with when it is posted to.
+  func post(_ path: String) throws -> JSON { try Self.parse(try ask("POST", path)) }
+
+  private func ask(_ method: String, _ path: String) throws -> [UInt8] {
+    let answer: (head: HTTPHead, body: [UInt8])
+    do throws(HTTPClientError) {
+      answer = try HTTPClient().request(
+        method, host: host, port: port, path: path, headers: headers(accept: "*/*", hasBody: false))
+    } catch { throw failed(error) }
+    if answer.head.status >= 400 { throw Refusal(status: answer.head.status, body: answer.body) }
+    return answer.body
+  }
+
+  /// The JSON that a path answers with.
+  func json(_ path: String) throws -> JSON { try Self.parse(try get(path)) }
+
+  private static func parse(_ body: [UInt8]) throws -> JSON {
+    do { return try JSON.parse(body) } catch { throw FailedError("the node's answer is not JSON: \(error)") }
+  }
+
+  /// Calls a command. Progress comes as it is made; the answer is the result.
+  func call(_ layer: String, _ command: String, _ input: JSON, progress: (JSON) -> Void) throws -> JSON {
+    var events = EventStreamReader()
+    var whole: [UInt8] = []
+    var isStream = false
+    var outcome: Result<JSON, Refusal>?
+    let head: HTTPHead
+    do throws(HTTPClientError) {
+      // A call may take as long as it takes: the person who waits can end it.
+      head = try HTTPClient().stream(
+        "POST", host: host, port: port, path: "/v1/\(escaped(layer))/\(escaped(command))",
+        headers: headers(accept: "text/event-stream, application/json", hasBody: true),
+        body: Array(input.text().utf8), timeout: .seconds(3600),
+        onHead: { head in
+          isStream = head.header("Content-Type")?.hasPrefix("text/event-stream") ?? false
+          return true
+        },
+        onBytes: { bytes in
+          guard isStream else {
+            whole += bytes
+            return whole.count <= largestFile
+          }
+          for event in events.feed(bytes) {
+            let json = (try? JSON.parse(event.data)) ?? .string(event.data)
+            switch event.name {
+            case "progress": progress(json)
+            case "failed", "error": outcome = .failure(Refusal(json))
+            default: outcome = .success(json)
+            }
+          }
+          return outcome == nil
+        })
+    } catch { throw failed(error) }
+    if head.status >= 400 { throw Refusal(status: head.status, body: whole) }
+    if isStream {
+      guard let outcome else { throw FailedError("the node ended the answer before its result") }
+      return try outcome.get()
+    }
+    return whole.isEmpty ? .null : try JSON.parse(whole)
+  }
+
+  /// Hands over a stream of events until it ends or the body answers false.
+  func follow(_ path: String, _ body: (ServerEvent) -> Bool) throws {
+    var events = EventStreamReader()
+    var whole: [UInt8] = []
+    var isRefused = false
+    let head: HTTPHead
+    do throws(HTTPClientError) {
+      head = try HTTPClient().stream(
+        "GET", host: host, port: port, path: path, headers: headers(accept: "text/event-stream", hasBody: false),
+        onHead: { head in
+          isRefused = head.status >= 400
+          return true
+        },
+        onBytes: { bytes in
+          if isRefused {
+            whole += bytes
+            return whole.count <= largestFile
+          }
+          return events.feed(bytes).allSatisfy(body)
+        })
+    } catch { throw failed(error) }
+    if isRefused { throw Refusal(status: head.status, body: whole) }
+  }
+
+  /// A name as part of a path.
+  private func escaped(_ name: String) -> String {
+    name.utf8.map { byte in
+      let isPlain = (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+      if isPlain || [45, 46, 95, 126].contains(byte) { return String(UnicodeScalar(byte)) }
+      return "%" + [byte].hex.uppercased()
+    }.joined()
+  }
+}
+
+/// A file's text without the white space at its end.
+private func trimmed(_ bytes: [UInt8]) -> String {
+  var bytes = bytes[...]
+  while let last = bytes.last, last <= 0x20 { bytes.removeLast() }
+  return String(decoding: bytes, as: UTF8.self)
+}
+
+/// What a node says when it refuses or fails.
+struct Refusal: Error, CustomStringConvertible {
+  /// What is said to people.
+  var description: String
+
+  /// A problem as the control port words it.
+  init(_ problem: JSON) {
+    let detail = problem["detail"]?.stringValue ?? problem["message"]?.stringValue ?? problem["title"]?.stringValue
+    description = detail ?? problem.text()
+    if let code = problem["code"]?.stringValue { description += " (\(code))" }
+  }
+
+  init(status: Int, body: [UInt8]) {
+    if let problem = try? JSON.parse(body), problem.objectValue != nil {
+      self = Refusal(problem)
+    } else {
+      description = "the node answers with status \(status)"
+    }
+  }
+}
+
+/// One server-sent event.
+struct ServerEvent: Hashable {
+  /// What sort it is; `message` when that isn't said.
+  var name = "message"
+  /// What it says.
+  var data = ""
+}
+
+/// Takes server-sent events apart as their bytes come.
+struct EventStreamReader {
+  private var line: [UInt8] = []
+  private var name = ""
+  private var data: [String] = []
+  private var afterReturn = false
+
+  /// The events that are whole with these bytes.
+  mutating func feed(_ bytes: [UInt8]) -> [ServerEvent] {
+    var events: [ServerEvent] = []
+    for byte in bytes {
+      // A line ends with CR, LF or both.
+      if byte == 0x0A, afterReturn {
+        afterReturn = false
+        continue
+      }
+      afterReturn = byte == 0x0D
+      if byte != 0x0A, byte != 0x0D {
+        if line.count < largestFile { line.append(byte) }
+      } else if let event = endLine() {
+        events.append(event)
+      }
+    }
+    return events
+  }
+
+  private mutating func endLine() -> ServerEvent? {
+    defer { line.removeAll(keepingCapacity: true) }
+    if line.isEmpty {
+      defer { (name, data) = ("", []) }
+      return data.isEmpty ? nil : ServerEvent(name: name.isEmpty ? "message" : name, data: data.joined(separator: "\n"))
+    }
+    let colon = line.firstIndex(of: UInt8(ascii: ":")) ?? line.endIndex
+    var value = line[min(colon + 1, line.endIndex)...]
+    if value.first == 0x20 { value = value.dropFirst() }
+    let text = String(decoding: value, as: UTF8.self)
+    switch String(decoding: line[..<colon], as: UTF8.self) {
+    case "event": name = text
+    case "data": if data.count < 4096 { data.append(text) }
+    default: break  // comments, ids and times to wait
+    }
+    return nil
+  }
+}

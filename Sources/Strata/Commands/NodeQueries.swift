@@ -1,0 +1,106 @@
+// NodeQueries: `status`, `neighbours`, `metrics` and `events`: what a running node says of itself; `reload` and `stop`.
+import StackCore
+
+extension CommandLineTool {
+  /// `status`.
+  var statusCommand: CommandSpec {
+    CommandSpec(
+      name: "status", summary: "Shows a running node: its name, address, uptime, layers and settings.",
+      options: ControlClient.options + [OptionSpec(name: "json", summary: "Print JSON.")],
+      action: { parsed, tool in try tool.show("/v1/node", parsed) })
+  }
+
+  /// `neighbours`.
+  var neighboursCommand: CommandSpec {
+    CommandSpec(
+      name: "neighbours", summary: "Lists a running node's neighbours.",
+      options: ControlClient.options + [OptionSpec(name: "json", summary: "Print JSON.")],
+      action: { parsed, tool in try tool.show("/v1/neighbours", parsed) })
+  }
+
+  private func show(_ path: String, _ parsed: ParsedArguments) throws -> Int32 {
+    let json = try ControlClient(parsed, self).json(path)
+    parsed.has("json") ? console.print(json.text(pretty: true)) : console.show(json)
+    return 0
+  }
+
+  /// `metrics`.
+  var metricsCommand: CommandSpec {
+    CommandSpec(
+      name: "metrics", summary: "Prints a running node's metrics, as Prometheus reads them.",
+      options: ControlClient.options,
+      action: { parsed, tool in
+        let body = try ControlClient(parsed, tool).get("/metrics")
+        tool.console.write(String(decoding: body, as: UTF8.self))
+        return 0
+      })
+  }
+
+  /// `reload`.
+  var reloadCommand: CommandSpec {
+    CommandSpec(
+      name: "reload", summary: "Has a running node read its file again, and shows what came of each changed key.",
+      options: ControlClient.options + [OptionSpec(name: "json", summary: "Print JSON.")],
+      action: { parsed, tool in
+        let json = try ControlClient(parsed, tool).post("/v1/node/reload")
+        if parsed.has("json") {
+          tool.console.print(json.text(pretty: true))
+        } else if let answers = json["answers"], answers.arrayValue?.isEmpty == false {
+          tool.console.show(answers)
+        } else {
+          tool.console.print("nothing has changed")
+        }
+        return 0
+      })
+  }
+
+  /// `stop`.
+  var stopCommand: CommandSpec {
+    CommandSpec(
+      name: "stop", summary: "Stops a running node in good order.", options: ControlClient.options,
+      action: { parsed, tool in
+        _ = try ControlClient(parsed, tool).post("/v1/node/stop")
+        return 0
+      })
+  }
+
+  /// `events`.
+  var eventsCommand: CommandSpec {
+    CommandSpec(
+      name: "events", summary: "Prints a running node's events as they happen.",
+      options: ControlClient.options + [
+        OptionSpec(name: "follow", short: "f", summary: "Go on until interrupted, which is what it does anyway."),
+        OptionSpec(name: "layer", value: "LAYER", summary: "Only this layer's events; may be repeated.", repeats: true),
+        OptionSpec(name: "count", short: "n", value: "N", summary: "End after so many events."),
+        OptionSpec(name: "json", summary: "Print each event as a line of JSON."),
+      ],
+      examples: ["events --follow --layer gossip"],
+      action: { parsed, tool in try tool.follow(parsed) })
+  }
+
+  private func follow(_ parsed: ParsedArguments) throws -> Int32 {
+    var left = try parsed.number("count", in: 1...Int.max) ?? Int.max
+    let layers = parsed.options["layer"] ?? []
+    for layer in layers where !layer.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"&#%+?".utf8.contains($0) }) {
+      throw UsageError("--layer: found \"\(harmless(layer))\", expected a layer's name")
+    }
+    let query = layers.isEmpty ? "" : "?layer=\(layers.joined(separator: ","))"
+    try ControlClient(parsed, self).follow("/v1/events\(query)") { event in
+      let json = (try? JSON.parse(event.data)) ?? .string(event.data)
+      console.print(parsed.has("json") ? json.text() : line(event, json))
+      left -= 1
+      return left > 0
+    }
+    return 0
+  }
+
+  /// An event in a line: its time, its layer and name, and what it says.
+  private func line(_ event: ServerEvent, _ json: JSON) -> String {
+    guard let layer = json["layer"]?.stringValue, let name = json["event"]?.stringValue else {
+      return "\(console.styled(harmless(event.name), .cyan)) \(json.inOneCell)"
+    }
+    let time = json["time"].map { $0.inOneCell + " " } ?? ""
+    let content = json["data"] ?? .null
+    return time + console.styled(harmless("\(layer).\(name)"), .cyan) + " " + content.inOneCell
+  }
+}

@@ -1,0 +1,66 @@
+// Showing: JSON as people read it: pairs, tables, and single values.
+import StackCore
+
+extension JSON {
+  /// The value within one line.
+  var inOneCell: String {
+    switch self {
+    case .string(let text):
+      harmless(text).split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "⏎")
+    case .null: "-"
+    case .bool(let value): value ? "yes" : "no"
+    case .array(let elements):
+      elements.isEmpty ? "none" : elements.map(\.inOneCell).joined(separator: ", ")
+    case .object(let members): members.map { "\(harmless($0.key))=\($0.value.inOneCell)" }.joined(separator: " ")
+    default: text()
+    }
+  }
+
+  /// Whether it is a list of objects, which is best seen as a table.
+  fileprivate var isTable: Bool {
+    guard case .array(let elements) = self, !elements.isEmpty else { return false }
+    return elements.allSatisfy { $0.objectValue != nil }
+  }
+}
+
+extension Console {
+  /// Prints a value for people.
+  func show(_ json: JSON, indent: String = "") {
+    switch json {
+    case .null: break
+    case .object(let members): show(members, indent: indent)
+    case .array(let elements) where json.isTable: print(table(elements.compactMap(\.objectValue), indent: indent))
+    case .array(let elements): for element in elements { print(indent + element.inOneCell) }
+    case .string(let text): print(indent + harmless(text))
+    default: print(indent + json.inOneCell)
+    }
+  }
+
+  private func show(_ members: JSONObject, indent: String) {
+    let plain = members.filter { !isLarge($0.value) }
+    if !plain.isEmpty {
+      print(Table(rows: plain.map { [harmless($0.key), $0.value.inOneCell] }, indent: indent))
+    }
+    for member in members where isLarge(member.value) {
+      print(indent + styled(harmless(member.key), .bold))
+      show(member.value, indent: indent + "  ")
+    }
+  }
+
+  /// Whether a value needs more than a line.
+  private func isLarge(_ json: JSON) -> Bool {
+    switch json {
+    case .object(let members): !members.isEmpty
+    case .array: json.isTable
+    default: false
+    }
+  }
+
+  private func table(_ rows: [JSONObject], indent: String) -> Table {
+    var keys: [String] = []
+    for row in rows { for key in row.keys where !keys.contains(key) { keys.append(key) } }
+    return Table(
+      titles: keys.map { harmless($0).uppercased() },
+      rows: rows.map { row in keys.map { row[$0]?.inOneCell ?? "" } }, indent: indent)
+  }
+}
