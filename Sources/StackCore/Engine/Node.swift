@@ -150,8 +150,10 @@ public final class Node {
       files: filesFor(manifest.name))
     slot.settings = try JSON(encoding: config)
     slots.append(slot)
+    let setup = LayerSetup<Layer>(node: self, slot: slot)
+    // They hold the setup, and it holds the node: kept, they would keep the node for ever.
+    defer { setup.bindings = [] }
     do {
-      let setup = LayerSetup<Layer>(node: self, slot: slot)
       let layer = try Layer(config: config, setup: setup)
       if let failure = setup.failures.first { throw failure }
       for service in manifest.provides where services[service]?.owner != slot.index {
