@@ -198,11 +198,10 @@ public final class Node {
   public func stop(at time: Instant) {
     advance(to: time)
     for call in openCalls { call.cancel(CommandError(.unavailable, code: "stopping", "the node stops")) }
-    for slot in slots.reversed() {
-      slot?.stop(self)
-      slot?.cancelTimers(self)
-    }
+    for slot in slots.reversed() { slot?.stop(self) }
     settle()
+    // Only now, for the last events may have armed some.
+    for slot in slots { slot?.cancelTimers(self) }
     isRunning = false
   }
 
@@ -265,6 +264,7 @@ public final class Node {
     }
     outbox.taken += taken.entries
     if taken.bytes > 0, !outbox.isEmpty {
+      precondition(taken.bytes < outbox.entries[outbox.taken].byteCount)
       outbox.entries[outbox.taken].offset += taken.bytes
       outbox.entries[outbox.taken].byteCount -= taken.bytes
       bytesOut &+= UInt64(taken.bytes)
