@@ -29,8 +29,10 @@ public final class Node {
   var neighbours: NeighbourTable
   var timers = TimerQueue()
   var reassembler = Reassembler()
-  var coreRandom: RandomStream
-  var cookieKey: SipKey
+  /// Marks and numbers on the wire come from keys of their own, so that none gives another away.
+  let cookieKey: SipKey
+  private let numberKey: SipKey
+  private var numbersDrawn: UInt64 = 0
   var scratch = WireWriter(limit: NodeLimits.largestMessage + 64)
 
   var commands: [RegisteredCommand] = []
@@ -59,6 +61,11 @@ public final class Node {
   private var sendingPort = 0
   private var sendingTo = Address(high: 0, low: 0, port: 0)
   private var sendingPlace: Int?
+  /// The size of the datagram being received, and whether its sender's neighbour has yet to be credited with it.
+  private(set) var receivingBytes = 0
+  var receivingIsNew = false
+  /// What the core may still answer to the present datagram's sender if that is no neighbour.
+  var strangerAllowance = 0
   /// The field being received.
   private var receivingNumber: UInt32 = 0
   /// Whether a layer speaks the Peersters' own messages, so that a neighbour may be one of them.
@@ -117,8 +124,8 @@ public final class Node {
     filesFor = files
     outbox = Outbox(limit: blueprint.limits.outboxBytes)
     neighbours = NeighbourTable(limit: blueprint.limits.neighbours)
-    coreRandom = RandomStream(seed: blueprint.seed, name: "core")
-    cookieKey = SipKey(k0: coreRandom.next(), k1: coreRandom.next())
+    cookieKey = SipKey(seed: blueprint.seed, name: "core.cookies")
+    numberKey = SipKey(seed: blueprint.seed, name: "core.numbers")
     try declareCorePorts()
     for (type, section) in try buildOrder(blueprint.layers) { try add(type, section: section) }
   }
@@ -166,7 +173,14 @@ public final class Node {
       slots.removeLast()
       throw error
     }
-    speaksPeerster = ports.hasPeersterPorts
+    noticePeersters()
+  }
+
+  /// Whether a neighbour may be a Peerster has changed: what was taken for granted of the unproven no longer is.
+  private func noticePeersters() {
+    guard speaksPeerster != ports.hasPeersterPorts else { return }
+    speaksPeerster.toggle()
+    for place in 0..<neighbours.count where !neighbours[place].isProven { neighbours[place].isStrata = !speaksPeerster }
   }
 
   /// Takes back all that a layer has registered.
@@ -180,7 +194,7 @@ public final class Node {
     subscriptions.removeAll { $0.owner == owner }
     for name in services.filter({ $0.value.owner == owner }).keys.sorted() { services[name] = nil }
     for id in completions.filter({ $0.value.owner == owner }).keys.sorted() { completions[id] = nil }
-    speaksPeerster = ports.hasPeersterPorts
+    noticePeersters()
   }
 
   // MARK: The driver's side
@@ -211,6 +225,10 @@ public final class Node {
     datagramsIn &+= 1
     bytesIn &+= UInt64(datagram.byteCount)
     if datagram.byteCount == 0 { return drop(.empty) }
+    guard sender.canBeNeighbour else { return drop(.badSender) }
+    receivingBytes = datagram.byteCount
+    receivingIsNew = true
+    strangerAllowance = 3 * (datagram.byteCount + Neighbour.headerBytes)
     do throws(WireError) { try dispatch(datagram, from: sender, whole: false) } catch { drop(.malformed) }
     if !queue.isEmpty { settle() }
   }
@@ -391,6 +409,12 @@ public final class Node {
   }
 
   // MARK: Inside
+
+  /// A number that nobody can guess from those before it.
+  func drawNumber() -> UInt64 {
+    numbersDrawn += 1
+    return numberKey.hash([numbersDrawn, 0, 0])
+  }
 
   func advance(to time: Instant) { if time > now { now = time } }
 
