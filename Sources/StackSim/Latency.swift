@@ -3,8 +3,9 @@ import StackCore
 
 /// How the time that a datagram is under way is distributed.
 ///
-/// Stands in JSON as text: `"20ms"`, `"10ms..30ms"`, `"normal(20ms, 5ms)"`, `"exponential(20ms)"`, `"lognormal(20ms, 0.5)"`;
-/// or as an object, such as `{"kind": "normal", "mean": "20ms", "deviation": "5ms"}`. Never below a microsecond.
+/// Stands in JSON as text: `"20ms"`, `"10ms..30ms"`, `"normal(20ms, 5ms)"`, `"exponential(20ms)"`, `"lognormal(20ms,
+/// 0.5)"`; or as an object, such as `{"kind": "normal", "mean": "20ms", "deviation": "5ms"}`. Never below a
+/// microsecond.
 public enum Latency: Hashable, Sendable {
   /// Always the same.
   case fixed(Duration)
@@ -56,12 +57,13 @@ extension Latency: LosslessStringConvertible {
   public init?(_ text: String) {
     let bytes = Array(text.utf8.prefix(100))
     if let open = bytes.firstIndex(of: UInt8(ascii: "(")), bytes.last == UInt8(ascii: ")") {
-      let inside = String(decoding: bytes[(open + 1) ..< (bytes.count - 1)], as: UTF8.self)
+      let inside = String(decoding: bytes[(open + 1)..<(bytes.count - 1)], as: UTF8.self)
       let parts = inside.split(separator: ",", omittingEmptySubsequences: false).map(Self.trimmed)
       self.init(kind: Self.trimmed(Substring(String(decoding: bytes[..<open], as: UTF8.self))), parts)
     } else if let dots = Self.dots(bytes) {
       guard let low = Self.time(Self.trimmed(Substring(String(decoding: bytes[..<dots], as: UTF8.self)))),
-        let high = Self.time(Self.trimmed(Substring(String(decoding: bytes[(dots + 2)...], as: UTF8.self)))), low <= high
+        let high = Self.time(Self.trimmed(Substring(String(decoding: bytes[(dots + 2)...], as: UTF8.self)))),
+        low <= high
       else { return nil }
       self = .uniform(low, high)
     } else {
@@ -81,7 +83,7 @@ extension Latency: LosslessStringConvertible {
       guard let mean = Self.time(parts[0]), let deviation = Self.time(parts[1]) else { return nil }
       self = .normal(mean: mean, deviation: deviation)
     case ("lognormal", 2):
-      guard let median = Self.time(parts[0]), let sigma = Double(parts[1]), (0 ... 10).contains(sigma) else { return nil }
+      guard let median = Self.time(parts[0]), let sigma = Double(parts[1]), (0...10).contains(sigma) else { return nil }
       self = .logNormal(median: median, sigma: sigma)
     default: return nil
     }

@@ -156,7 +156,7 @@ final class Network {
     let link = models[model]
     if count > link.mtu, !mayFragment { return drop(.mtu, from, to, at: now) }
     // A datagram that the network cuts is lost when one of its fragments is.
-    for _ in 0 ..< (count + link.mtu - 1) / link.mtu where link.loss.happens(&random) {
+    for _ in 0..<(count + link.mtu - 1) / link.mtu where link.loss.happens(&random) {
       return drop(.loss, from, to, at: now)
     }
     var departure = now
@@ -166,7 +166,7 @@ final class Network {
     }
     let copies = link.duplicate.happens(&random) ? 2 : 1
     duplicated &+= UInt64(copies - 1)
-    for _ in 0 ..< copies {
+    for _ in 0..<copies {
       var arrival = departure + link.delay(&random)
       if link.reorder.happens(&random) {
         reordered &+= 1
@@ -193,7 +193,8 @@ final class Network {
 
   /// Puts a datagram in the air.
   func fly(
-    _ bytes: UnsafeRawPointer, _ count: Int, _ from: Int32, _ sender: Address, _ to: Int32, arriving: Int64, at now: Int64,
+    _ bytes: UnsafeRawPointer, _ count: Int, _ from: Int32, _ sender: Address, _ to: Int32, arriving: Int64,
+    at now: Int64,
     corrupting: Bool = false
   ) {
     guard let flight = pool.add(bytes, count, sender: sender, from: from, to: to) else {
@@ -207,7 +208,7 @@ final class Network {
     corrupted &+= 1
     let datagram = pool[flight]
     let bits = UInt64(datagram.byteCount) * 8
-    for _ in 0 ... random.next(below: 4) {
+    for _ in 0...random.next(below: 4) {
       let bit = Int(random.next(below: bits))
       let byte = datagram.bytes.load(fromByteOffset: bit >> 3, as: UInt8.self)
       datagram.bytes.storeBytes(of: byte ^ (1 << UInt8(bit & 7)), toByteOffset: bit >> 3, as: UInt8.self)

@@ -11,6 +11,7 @@ public struct NodeSelection: Hashable, Sendable {
     /// So many of those that run, drawn when it is asked.
     case random(Int)
   }
+  /// What is selected, one part after the other.
   public var parts: [Part]
 
   /// The nodes of these parts.
@@ -35,8 +36,8 @@ public struct NodeSelection: Hashable, Sendable {
     var nodes: [Int] = []
     for part in parts {
       switch part {
-      case .range(let low, let high): nodes += low < count ? Array(low ... min(high, count - 1)) : []
-      case .all: nodes += 0 ..< count
+      case .range(let low, let high): nodes += low < count ? Array(low...min(high, count - 1)) : []
+      case .all: nodes += 0..<count
       case .random(let wanted):
         var candidates = running()
         random.shuffle(&candidates)
@@ -90,7 +91,7 @@ extension NodeSelection: Codable, SchemaProviding {
     let entries = json.arrayValue ?? [json]
     parts = try entries.map { entry in
       if let text = entry.stringValue, let part = Part(text) { return part }
-      if let node = entry.integerValue, (0 ... Int64(Self.largest)).contains(node) { return .range(Int(node), Int(node)) }
+      if let node = entry.integerValue, (0...Int64(Self.largest)).contains(node) { return .range(Int(node), Int(node)) }
       throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: Self.expected))
     }
   }

@@ -263,7 +263,8 @@ extension Simulation {
     return zip(names, values).map { name, values in
       let sum = values.reduce(0, +)
       return .init(
-        metric: name, sum: sum, mean: sum / Double(values.count), smallest: values.min() ?? 0, largest: values.max() ?? 0)
+        metric: name, sum: sum, mean: sum / Double(values.count), smallest: values.min() ?? 0,
+        largest: values.max() ?? 0)
     }.sorted { $0.metric < $1.metric }
   }
 

@@ -151,8 +151,8 @@ extension Node {
       }
       return
     }
-    // Whoever pretends to be a neighbour could else have us show a mark that the neighbour refuses. One that was started
-    // again and has a new mark proves itself in its next introduction.
+    // Whoever pretends to be a neighbour could else have us show a mark that the neighbour refuses. One that was
+    // started again and has a new mark proves itself in its next introduction.
     let isDoubtful = !proves && neighbours[place].cookie.map { $0 != hello.cookie.value } ?? false
     if !isDoubtful { neighbours[place].cookie = hello.cookie.value }
     if proves, !neighbours[place].isProven {

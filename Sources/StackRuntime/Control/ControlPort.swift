@@ -4,8 +4,8 @@ import StackCore
 /// Serves a node's control port.
 ///
 /// Who may ask is decided in this order, before anything else is looked at: the `Host` must be ours (so that a web page
-/// can't reach us under a name of its own), an `Origin` must be ours too (so that no other page's script can ask), and the
-/// bearer token must be right. It belongs to the thread of the node's loop.
+/// can't reach us under a name of its own), an `Origin` must be ours too (so that no other page's script can ask), and
+/// the bearer token must be right. It belongs to the thread of the node's loop.
 public final class ControlPort {
   /// Where it listens, with the port that the kernel chose if none was given.
   public var address: Address { server.localAddress }

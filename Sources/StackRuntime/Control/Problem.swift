@@ -21,8 +21,8 @@ struct Problem {
     self.more = more
   }
 
-  /// A refused or failed command. A command that was tried in vain is nobody's server error, so it gets 422; 500 is left
-  /// for an answer that the layer itself has spoilt.
+  /// A refused or failed command. A command that was tried in vain is nobody's server error, so it gets 422; 500 is
+  /// left for an answer that the layer itself has spoilt.
   init(_ error: CommandError) {
     let status =
       switch error.kind {

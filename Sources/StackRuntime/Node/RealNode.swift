@@ -1,4 +1,4 @@
-// RealNode: a node on a real machine: one loop that drives the engine with a socket, a clock, a disk and a control port.
+// RealNode: a node on a real machine: one loop drives the engine with a socket, a clock, a disk, a control port.
 import Glibc
 import StackCore
 
@@ -72,8 +72,8 @@ public final class RealNode {
   /// How many batches of datagrams are read before a round.
   static let batchesInRound = 8
 
-  /// Builds a node: takes the data directory, opens the storage, builds the layers and binds the ports. Nothing has been
-  /// started when it throws.
+  /// Builds a node: takes the data directory, opens the storage, builds the layers and binds the ports. Nothing has
+  /// been started when it throws.
   public init(_ options: RealNodeOptions, loop: EventLoop? = nil, log: LogSink) throws(RuntimeError) {
     try Self.check(options)
     self.options = options

@@ -145,8 +145,8 @@ extension RealNode {
 
   // MARK: Storage that fails
 
-  /// Nothing of what rests on the lost writes may leave: answers become refusals, datagrams are dropped, and the layers,
-  /// whose memory is ahead of the disk now, are stopped.
+  /// Nothing of what rests on the lost writes may leave: answers become refusals, datagrams are dropped, and the
+  /// layers, whose memory is ahead of the disk now, are stopped.
   func handleStorageFailure(_ error: StorageError) {
     storageFailed += 1
     let refusal = Self.storageRefusal(error)

@@ -2,8 +2,8 @@
 import StackCore
 
 extension RealNode {
-  /// Reads the configuration anew and takes it on; says of each changed key what came of it. On an error all stays as it
-  /// is.
+  /// Reads the configuration anew and takes it on; says of each changed key what came of it. On an error all stays as
+  /// it is.
   public func reload() throws(RuntimeError) -> [ReloadAnswer] {
     guard let read = options.reload else {
       throw RuntimeError(.configuration, path: "", "this node was not started from a file that could be read again")

@@ -83,7 +83,8 @@ final class CommandLineTool {
           + catalog.map { $0.manifest.name }.joined(separator: ", ") + ".",
       options: [OptionSpec(name: "version", short: "V", summary: "Print the version.")],
       subcommands: [
-        nodeCommand, callCommand, statusCommand, neighboursCommand, metricsCommand, eventsCommand, reloadCommand, stopCommand, layersCommand,
+        nodeCommand, callCommand, statusCommand, neighboursCommand, metricsCommand, eventsCommand, reloadCommand,
+        stopCommand, layersCommand,
         configCommand, simCommand, wireCommand, protoCommand, helpCommand,
       ])
   }
