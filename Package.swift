@@ -39,7 +39,8 @@ let package = Package(
     .testTarget(name: "StackCoreTests", dependencies: ["StackCore"], swiftSettings: strict),
     .testTarget(
       name: "StackRuntimeTests", dependencies: ["StackRuntime", "StackSim", "StackCore"], swiftSettings: strict),
-    .testTarget(name: "StackSimTests", dependencies: ["StackSim", "StackCore"], swiftSettings: strict),
+    .testTarget(
+      name: "StackSimTests", dependencies: ["StackSim", "StackCore", "LayerConformance"], swiftSettings: strict),
     .testTarget(
       name: "StrataTests", dependencies: ["Strata", "StackCore", "StackRuntime", "StackSim"], swiftSettings: strict),
     .testTarget(name: "TidyTests", swiftSettings: strict),

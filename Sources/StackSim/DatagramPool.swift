@@ -68,7 +68,7 @@ struct DatagramPool: ~Copyable {
     let cells = max(1, 65_536 / size)
     let chunk = UnsafeMutableRawPointer.allocate(byteCount: cells * size, alignment: 16)
     chunks.append(chunk)
-    for place in (1 ..< max(1, cells)).reversed() { freeCells[cell].append(chunk + place * size) }
+    for place in (1..<max(1, cells)).reversed() { freeCells[cell].append(chunk + place * size) }
     return chunk
   }
 

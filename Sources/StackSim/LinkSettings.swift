@@ -7,21 +7,21 @@ public struct LinkSettings: LayerConfig, Hashable {
   public var latency = Latency.fixed(.milliseconds(10))
   @Setting("Up to so much is added to the latency, each time as likely.", in: .zero ... .seconds(3600))
   public var jitter = Duration.zero
-  @Setting("How likely it is that a datagram is lost.", in: 0 ... 1)
+  @Setting("How likely it is that a datagram is lost.", in: 0...1)
   public var loss = 0.0
-  @Setting("How likely it is that a datagram arrives twice.", in: 0 ... 1)
+  @Setting("How likely it is that a datagram arrives twice.", in: 0...1)
   public var duplicate = 0.0
-  @Setting("How likely it is that a datagram is held back, so that later ones overtake it.", in: 0 ... 1)
+  @Setting("How likely it is that a datagram is held back, so that later ones overtake it.", in: 0...1)
   public var reorder = 0.0
   @Setting("How long such a datagram is held back.", in: .zero ... .seconds(3600))
   public var reorderDelay = Duration.milliseconds(50)
-  @Setting("How likely it is that one to four bits of a datagram are flipped.", in: 0 ... 1)
+  @Setting("How likely it is that one to four bits of a datagram are flipped.", in: 0...1)
   public var corrupt = 0.0
   @Setting("How many bytes a second the link carries; 0: as many as come.", in: ByteCount(bytes: 0)...)
   public var bandwidth = ByteCount(bytes: 0)
   @Setting("How many bytes may wait for a link with a bandwidth; what comes when it is full is dropped.")
   public var queue = ByteCount.kib(64)
-  @Setting("The largest datagram that passes, in bytes; larger ones are dropped.", in: 64 ... 65_507)
+  @Setting("The largest datagram that passes, in bytes; larger ones are dropped.", in: 64...65_507)
   public var mtu = 1_472
 
   public init() {}
@@ -29,26 +29,27 @@ public struct LinkSettings: LayerConfig, Hashable {
 
 /// What is different about some links; what it doesn't name stays.
 public struct LinkChange: LayerConfig, Hashable {
-  @Setting("Between which nodes: every link from the first to the second; without it, all links that aren't named elsewhere.")
+  @Setting(
+    "Between which nodes: every link from the first to the second; without it, all links that aren't named elsewhere.")
   public var between: [NodeSelection]? = nil
   @Setting("Whether only the direction from the first to the second is meant.")
   public var oneWay = false
   @Setting("How long a datagram is under way.") public var latency: Latency?
   @Setting("Up to so much is added to the latency.", in: .zero ... .seconds(3600))
   public var jitter: Duration? = nil
-  @Setting("How likely it is that a datagram is lost.", in: 0 ... 1)
+  @Setting("How likely it is that a datagram is lost.", in: 0...1)
   public var loss: Double? = nil
-  @Setting("How likely it is that a datagram arrives twice.", in: 0 ... 1)
+  @Setting("How likely it is that a datagram arrives twice.", in: 0...1)
   public var duplicate: Double? = nil
-  @Setting("How likely it is that a datagram is held back.", in: 0 ... 1)
+  @Setting("How likely it is that a datagram is held back.", in: 0...1)
   public var reorder: Double? = nil
   @Setting("How long such a datagram is held back.", in: .zero ... .seconds(3600))
   public var reorderDelay: Duration? = nil
-  @Setting("How likely it is that bits of a datagram are flipped.", in: 0 ... 1)
+  @Setting("How likely it is that bits of a datagram are flipped.", in: 0...1)
   public var corrupt: Double? = nil
   @Setting("How many bytes a second the link carries; 0: as many as come.") public var bandwidth: ByteCount?
   @Setting("How many bytes may wait for a link with a bandwidth.") public var queue: ByteCount?
-  @Setting("The largest datagram that passes, in bytes.", in: 64 ... 65_507)
+  @Setting("The largest datagram that passes, in bytes.", in: 64...65_507)
   public var mtu: Int? = nil
 
   public init() {}

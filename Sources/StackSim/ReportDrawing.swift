@@ -4,10 +4,10 @@ import StackCore
 /// A plot: shapes in a box of 1000 by 300, with its numbers beside it as text that keeps its size on a small screen.
 func chart(_ shapes: String, top: Double, right: Double, unit: String, upUnit: String = "") -> String {
   func labels(_ end: Double, _ unit: String) -> [String] {
-    (0 ... 4).map { axisText(end * Double($0) / 4) + (unit.isEmpty || $0 == 0 ? "" : " " + unit) }
+    (0...4).map { axisText(end * Double($0) / 4) + (unit.isEmpty || $0 == 0 ? "" : " " + unit) }
   }
   var lines = ""
-  for step in 0 ... 4 { lines += "<path class=\"rule\" d=\"M0,\(step * 75)H1000\"/>" }
+  for step in 0...4 { lines += "<path class=\"rule\" d=\"M0,\(step * 75)H1000\"/>" }
   let up = labels(top, upUnit).reversed().map { "<span>\($0)</span>" }.joined()
   let along = labels(right, unit).map { "<span>\($0)</span>" }.joined()
   return "<div class=\"plot\"><div class=\"up\">\(up)</div>"
@@ -129,7 +129,7 @@ struct TopologyLayout {
 
   private static func rows(_ nodes: Int, columns: Int, snake: Bool = false) -> [(x: Double, y: Double)] {
     let rows = (nodes + columns - 1) / columns
-    return (0 ..< nodes).map { node in
+    return (0..<nodes).map { node in
       let row = node / columns
       let column = snake && row % 2 == 1 ? columns - 1 - node % columns : node % columns
       let x = columns == 1 ? 500 : 50 + 900 * Double(column) / Double(columns - 1)
@@ -139,7 +139,7 @@ struct TopologyLayout {
 
   /// Nodes on a circle, node 0 at the top.
   private static func circle(_ nodes: Int) -> [(x: Double, y: Double)] {
-    (0 ..< nodes).map { node in
+    (0..<nodes).map { node in
       let (sine, cosine) = ExactMath.sineAndCosine(turns: Double(node) / Double(max(1, nodes)))
       return (500 + 460 * sine, 500 - 460 * cosine)
     }

@@ -43,7 +43,10 @@ extension SimulationReport {
     ]
     if let measured {
       tiles.append(
-        ("speed", grouped(UInt64(measured.deliveriesPerSecond)) + "/s", "\(Self.short(measured.realSeconds)) s of real time"))
+        (
+          "speed", grouped(UInt64(measured.deliveriesPerSecond)) + "/s",
+          "\(Self.short(measured.realSeconds)) s of real time"
+        ))
     }
     return "<section class=\"tiles\">"
       + tiles.map { "<div><span>\($0.0)</span><b>\($0.1)</b><small>\($0.2)</small></div>" }.joined() + "</section>\n"
@@ -65,18 +68,19 @@ extension SimulationReport {
     let count = (rows + series.dropped).map(\.counts.count).max() ?? 0
     guard count > 0 else { return card("Traffic", "Nothing was delivered.", wide: true, "") }
     let perSecond = 1 / series.sliceSeconds
-    let totals = (0 ..< count).map { slice in rows.reduce(0.0) { $0 + Double($1.value(slice)) } * perSecond }
+    let totals = (0..<count).map { slice in rows.reduce(0.0) { $0 + Double($1.value(slice)) } * perSecond }
     let top = niceCeiling(totals.max() ?? 1)
     var base = [Double](repeating: 0, count: count)
     var shapes = ""
     for (place, row) in rows.enumerated() {
-      let upper = (0 ..< count).map { base[$0] + Double(row.value($0)) * perSecond }
+      let upper = (0..<count).map { base[$0] + Double(row.value($0)) * perSecond }
       let sum = row.counts.reduce(0) { $0 + UInt64($1) }
-      shapes += "<path class=\"f\(place % 8)\" d=\"\(band(base, upper, top))\">"
+      shapes +=
+        "<path class=\"f\(place % 8)\" d=\"\(band(base, upper, top))\">"
         + "<title>\(escaped(row.name)): \(grouped(sum))</title></path>"
       base = upper
     }
-    let dropTotals = (0 ..< count).map { slice in
+    let dropTotals = (0..<count).map { slice in
       series.dropped.reduce(0.0) { $0 + Double($1.value(slice)) } * perSecond
     }
     if dropTotals.contains(where: { $0 > 0 }) {
@@ -99,7 +103,8 @@ extension SimulationReport {
       let points = event.seconds.curve.enumerated().map { index, time in
         "\(coordinate(time / right * 1000)),\(coordinate(300 - Double(index) * 6))"
       }
-      shapes += "<path class=\"line l\(place)\" d=\"M\(points.joined(separator: "L"))\">"
+      shapes +=
+        "<path class=\"line l\(place)\" d=\"M\(points.joined(separator: "L"))\">"
         + "<title>\(escaped(event.event)): \(grouped(event.count)), half by \(Self.short(event.seconds.p50)) s</title></path>"
     }
     return card(
@@ -131,7 +136,8 @@ extension SimulationReport {
     for (place, count) in buckets.enumerated() where count > 0 {
       let height = Double(count) / top * 300
       let low = UInt64(place) * load.bucketWidth
-      shapes += "<rect class=\"f0\" x=\"\(coordinate(Double(place) * width + width * 0.06))\""
+      shapes +=
+        "<rect class=\"f0\" x=\"\(coordinate(Double(place) * width + width * 0.06))\""
         + " y=\"\(coordinate(300 - height))\" width=\"\(coordinate(width * 0.88))\" height=\"\(coordinate(height))\">"
         + "<title>\(count) nodes received \(grouped(low)) to \(grouped(low + load.bucketWidth - 1))</title></rect>"
     }
@@ -156,7 +162,8 @@ extension SimulationReport {
       // A link bends towards the middle, so that links across don't hide each other.
       let bend = topology.kind == "grid" || topology.kind == "line" ? 1.0 : 0.72
       let middle = (x: 500 + ((from.x + to.x) / 2 - 500) * bend, y: 500 + ((from.y + to.y) / 2 - 500) * bend)
-      shapes += "<path d=\"M\(coordinate(from.x)),\(coordinate(from.y))Q\(coordinate(middle.x)),\(coordinate(middle.y))"
+      shapes +=
+        "<path d=\"M\(coordinate(from.x)),\(coordinate(from.y))Q\(coordinate(middle.x)),\(coordinate(middle.y))"
         + " \(coordinate(to.x)),\(coordinate(to.y))\"/>"
     }
     shapes += "</g>"
@@ -165,7 +172,8 @@ extension SimulationReport {
     for (node, point) in points.enumerated() {
       let received = node < load.perNode.count ? load.perNode[node] : 0
       let radius = size * (0.45 + 0.75 * (Double(received) / most).squareRoot())
-      shapes += "<circle class=\"f0\" cx=\"\(coordinate(point.x))\" cy=\"\(coordinate(point.y))\""
+      shapes +=
+        "<circle class=\"f0\" cx=\"\(coordinate(point.x))\" cy=\"\(coordinate(point.y))\""
         + " r=\"\(coordinate(radius))\"><title>node \(node): \(grouped(received)) datagrams</title></circle>"
     }
     return "<svg class=\"map\" viewBox=\"0 0 1000 1000\" role=\"img\" aria-label=\"The topology\">\(shapes)</svg>"

@@ -11,7 +11,8 @@ extension SimulationReport: CustomStringConvertible {
     lines += failures.map { "  went wrong: \($0)" }
     if let measured {
       lines.append(
-        "  took \(Self.short(measured.realSeconds)) s of real time, \(Int(measured.deliveriesPerSecond)) deliveries a second")
+        "  took \(Self.short(measured.realSeconds)) s of real time, \(Int(measured.deliveriesPerSecond)) deliveries a second"
+      )
     }
     lines.append(
       "  network: \(network.sent) datagrams sent, \(network.delivered) delivered (\(network.bytesDelivered) bytes)"
@@ -33,7 +34,12 @@ extension SimulationReport: CustomStringConvertible {
   private var messageLines: [String] {
     Self.table(
       [["message", "sent", "bytes", "received", "bytes", "malformed"]]
-        + messages.map { ["\($0.message)", "\($0.sent)", "\($0.bytesSent)", "\($0.received)", "\($0.bytesReceived)", "\($0.malformed)"] })
+        + messages.map {
+          [
+            "\($0.message)", "\($0.sent)", "\($0.bytesSent)", "\($0.received)", "\($0.bytesReceived)",
+            "\($0.malformed)",
+          ]
+        })
   }
 
   private var eventLines: [String] {
@@ -64,7 +70,8 @@ extension SimulationReport: CustomStringConvertible {
 
   private var loadLine: String {
     let busiest = load.busiest.first.map { "; busiest: node \($0.node)" } ?? ""
-    return "  datagrams a node: least \(load.least), p50 \(load.p50), p90 \(load.p90), p99 \(load.p99), most \(load.most)"
+    return
+      "  datagrams a node: least \(load.least), p50 \(load.p50), p90 \(load.p90), p99 \(load.p99), most \(load.most)"
       + busiest
   }
 

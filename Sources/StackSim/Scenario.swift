@@ -3,10 +3,10 @@ import StackCore
 
 /// A simulation, described: the nodes, their topology and links, what is done to them, and when it ends.
 public struct Scenario: LayerConfig {
-  @Setting("What the scenario is called.", count: 1 ... 100) public var name = "scenario"
+  @Setting("What the scenario is called.", count: 1...100) public var name = "scenario"
   @Setting("What it shows, for people.") public var about = ""
   @Setting("The seed of all chance: the same seed, the same run, to the last byte.") public var seed: UInt64 = 1
-  @Setting("How many nodes there are at the start.", in: 1 ... 100_000) public var nodes = 2
+  @Setting("How many nodes there are at the start.", in: 1...100_000) public var nodes = 2
   @Setting("Which nodes are neighbours.") public var topology = Topology()
   @Setting("What every node is.") public var node = NodeTemplate()
   @Setting("What is different about some nodes.") public var overrides: [NodeOverride] = []
@@ -55,8 +55,8 @@ public struct NodeTemplate: LayerConfig {
   @Setting("The nodes start within so much time, each at a moment of its own.", in: .zero ... .seconds(86_400))
   public var startWithin = Duration.zero
   @Setting("How much storage a node has.") public var storage = ByteCount.gib(1)
-  @Setting("How many neighbours a node remembers beside its peers.", in: 1 ... 1_000_000) public var neighbours = 1024
-  @Setting("The largest datagram nodes send; by default they find out.", in: 256 ... 65_507)
+  @Setting("How many neighbours a node remembers beside its peers.", in: 1...1_000_000) public var neighbours = 1024
+  @Setting("The largest datagram nodes send; by default they find out.", in: 256...65_507)
   public var pathLimit: Int? = nil
 
   public init() {}
@@ -79,14 +79,16 @@ public struct ScenarioAction: LayerConfig {
   @Setting("When, counted from the start.", in: .zero ... .seconds(864_000_000)) public var at = Duration.zero
   @Setting("How long after each time it is done again.", in: .microseconds(1) ... .seconds(864_000_000))
   public var every: Duration? = nil
-  @Setting("How many times it is done.", in: 1 ... 10_000_000) public var times = 1
+  @Setting("How many times it is done.", in: 1...10_000_000) public var times = 1
   @Setting("On which nodes a command is run.") public var node: NodeSelection?
-  @Setting("Runs a command: the layer's name and the command's, such as \"gossip publish\".") public var command: String?
+  @Setting("Runs a command: the layer's name and the command's, such as \"gossip publish\".") public var command:
+    String?
   @Setting("What the command is given.") public var input: JSON?
   @Setting("Cuts all links between these groups of nodes; those that no group names are one more.")
   public var partition: [NodeSelection]?
   @Setting("Ends the partition.") public var heal = false
-  @Setting("These nodes crash: what they had not committed is lost, and they fall silent.") public var crash: NodeSelection?
+  @Setting("These nodes crash: what they had not committed is lost, and they fall silent.") public var crash:
+    NodeSelection?
   @Setting("These nodes start again, whether they run or not.") public var restart: NodeSelection?
   @Setting("Whether nodes that start again still have their storage.") public var storage = Storage.keep
   @Setting("A new node joins.") public var join: JoinSettings?
@@ -110,7 +112,7 @@ public struct ScenarioAction: LayerConfig {
 /// A node that joins.
 public struct JoinSettings: LayerConfig {
   @Setting("The nodes it starts with as its peers.") public var peers = NodeSelection([0])
-  @Setting("How many nodes join.", in: 1 ... 100_000) public var count = 1
+  @Setting("How many nodes join.", in: 1...100_000) public var count = 1
   @Setting("Their layers: keys laid over the sections that every node has.") public var layers = LayerSections()
 
   public init() {}
@@ -154,13 +156,16 @@ public struct Condition: LayerConfig {
 
   /// In a few words.
   var text: String {
-    let extent = switch on {
-    case .all: " on every node"
-    case .any: " on some node"
-    case .sum: ""
-    }
+    let extent =
+      switch on {
+      case .all: " on every node"
+      case .any: " on some node"
+      case .sum: ""
+      }
     if let event { return "\(event) \(count) times" + extent }
-    let bounds = [atLeast.map { "at least \(JSON.number($0).text())" }, atMost.map { "at most \(JSON.number($0).text())" }]
+    let bounds = [
+      atLeast.map { "at least \(JSON.number($0).text())" }, atMost.map { "at most \(JSON.number($0).text())" },
+    ]
     return "\(metric ?? "") " + bounds.compactMap { $0 }.joined(separator: " and ") + extent
   }
 }
@@ -168,9 +173,9 @@ public struct Condition: LayerConfig {
 /// What a report is to hold.
 public struct ReportSettings: LayerConfig {
   @Setting("Whether events are counted and timed.") public var events = true
-  @Setting("How many log lines are kept.", in: 0 ... 1_000_000) public var logLines = 1_000
+  @Setting("How many log lines are kept.", in: 0...1_000_000) public var logLines = 1_000
   @Setting("The least important log level that is kept.") public var logLevel = LogLevel.notice
-  @Setting("How many of the commands' answers are kept.", in: 0 ... 1_000_000) public var commands = 10_000
+  @Setting("How many of the commands' answers are kept.", in: 0...1_000_000) public var commands = 10_000
 
   public init() {}
 }

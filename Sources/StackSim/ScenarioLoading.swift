@@ -118,7 +118,8 @@ struct ScenarioChecker {
   private mutating func checkAction(_ action: ScenarioAction, at path: String) {
     let given = action.given
     guard given.count == 1 else {
-      let found = given.isEmpty ? "an action that does nothing" : "an action that does " + given.joined(separator: " and ")
+      let found =
+        given.isEmpty ? "an action that does nothing" : "an action that does " + given.joined(separator: " and ")
       return refuse(path, found, "exactly one of " + Self.quoted(ScenarioAction.verbs))
     }
     if action.times > 1, action.every == nil {

@@ -86,8 +86,8 @@ public final class Simulation {
     repetitions = Array(repeating: 0, count: scenario.actions.count)
     var shape = RandomStream(seed: self.seed, name: "topology")
     edges = scenario.topology.neighbours(nodes: scenario.nodes, &shape)
-    for node in 0 ..< scenario.nodes { addPlace(sections: sections(of: node), peers: edges[node]) }
-    for node in 0 ..< scenario.nodes { places[node].node = try build(node) }
+    for node in 0..<scenario.nodes { addPlace(sections: sections(of: node), peers: edges[node]) }
+    for node in 0..<scenario.nodes { places[node].node = try build(node) }
     try checkNames()
     for link in scenario.links { change(link) }
     schedule()
@@ -148,7 +148,7 @@ public final class Simulation {
   /// Queues what is known from the start.
   private func schedule() {
     let within = UInt64(max(0, scenario.node.startWithin.nanoseconds))
-    for node in 0 ..< scenario.nodes {
+    for node in 0..<scenario.nodes {
       network.queue.push(.start, Int32(node), at: within == 0 ? 0 : Int64(random.next(below: within)))
     }
     for (place, action) in scenario.actions.enumerated() {

@@ -132,7 +132,7 @@ extension Simulation {
     if let nodes = action.leave { for node in resolve(nodes) { leave(node) } }
     if let nodes = action.restart { for node in resolve(nodes) { try restart(node, storage: action.storage) } }
     if let link = action.link { change(link) }
-    if let new = action.join { for _ in 0 ..< new.count { try join(peers: resolve(new.peers), layers: new.layers) } }
+    if let new = action.join { for _ in 0..<new.count { try join(peers: resolve(new.peers), layers: new.layers) } }
   }
 
   /// Runs a scenario's command and keeps its answer for the report.
@@ -181,7 +181,8 @@ extension Simulation {
       guard let known = commands.first(where: { "\($0.layer) \($0.name)" == command }) else {
         // A layer that only joining nodes have is known once they join.
         if scenario.actions.contains(where: { $0.join?.layers.sections.isEmpty == false }) { continue }
-        refuse("actions[\(place)].command", JSON.string(command).text(), command, commands.map { "\($0.layer) \($0.name)" })
+        refuse(
+          "actions[\(place)].command", JSON.string(command).text(), command, commands.map { "\($0.layer) \($0.name)" })
         continue
       }
       problems += known.input.check(action.input ?? [:], at: "actions[\(place)].input")

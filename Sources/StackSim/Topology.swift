@@ -12,11 +12,13 @@ public struct Topology: LayerConfig, Hashable {
 
   @Setting("The shape: a line, a ring, a star around node 0, a grid, everybody with everybody, and so on.")
   public var kind = Kind.ring
-  @Setting("How many neighbours each node has; for random-regular, and for small-world (where it must be even).", in: 1 ... 1000)
+  @Setting(
+    "How many neighbours each node has; for random-regular, and for small-world (where it must be even).", in: 1...1000)
   public var degree = 4
-  @Setting("How likely it is that a link of a small world leads to a random node instead (Watts and Strogatz).", in: 0 ... 1)
+  @Setting(
+    "How likely it is that a link of a small world leads to a random node instead (Watts and Strogatz).", in: 0...1)
   public var rewire = 0.1
-  @Setting("How many nodes a row of a grid has; by default so many that it is as square as can be.", in: 1 ... 100_000)
+  @Setting("How many nodes a row of a grid has; by default so many that it is as square as can be.", in: 1...100_000)
   public var columns: Int? = nil
   @Setting("The links by name, for the shape \"edges\": pairs of nodes.")
   public var edges: [[Int]] = []
@@ -62,7 +64,7 @@ public struct Topology: LayerConfig, Hashable {
       return error("degree", "\(degree) for \(nodes) nodes", "an even number, less than the nodes")
     case .edges:
       for (place, edge) in edges.enumerated() {
-        guard edge.count == 2, edge[0] != edge[1], edge.allSatisfy({ (0 ..< nodes).contains($0) }) else {
+        guard edge.count == 2, edge[0] != edge[1], edge.allSatisfy({ (0..<nodes).contains($0) }) else {
           return error("edges[\(place)]", "\(edge)", "two different nodes from 0 to \(nodes - 1)")
         }
       }
@@ -76,11 +78,11 @@ public struct Topology: LayerConfig, Hashable {
     var graph = Graph(nodes)
     switch kind {
     case .none: break
-    case .line: for node in 1 ..< max(1, nodes) { graph.join(node - 1, node) }
+    case .line: for node in 1..<max(1, nodes) { graph.join(node - 1, node) }
     case .ring: graph.circulant(degree: 2)
-    case .star: for node in 1 ..< max(1, nodes) { graph.join(0, node) }
+    case .star: for node in 1..<max(1, nodes) { graph.join(0, node) }
     case .grid: graph.grid(columns: columns ?? Self.squareColumns(nodes))
-    case .full: for left in 0 ..< nodes { for right in (left + 1) ..< max(left + 1, nodes) { graph.join(left, right) } }
+    case .full: for left in 0..<nodes { for right in (left + 1)..<max(left + 1, nodes) { graph.join(left, right) } }
     case .edges: for edge in edges { graph.join(edge[0], edge[1]) }
     case .randomRegular: graph.randomRegular(degree: degree, &random)
     case .smallWorld: graph.smallWorld(degree: degree, rewire: rewire, &random)
@@ -120,14 +122,14 @@ struct Graph {
   /// Each node with those before and after it on a ring; an odd degree also with the one across.
   mutating func circulant(degree: Int) {
     guard count > 1 else { return }
-    for node in 0 ..< count {
-      for step in 1 ..< max(2, degree / 2 + 1) where degree > 1 { join(node, (node + step) % count) }
+    for node in 0..<count {
+      for step in 1..<max(2, degree / 2 + 1) where degree > 1 { join(node, (node + step) % count) }
       if degree % 2 == 1 { join(node, (node + count / 2) % count) }
     }
   }
 
   mutating func grid(columns: Int) {
-    for node in 0 ..< count {
+    for node in 0..<count {
       if node % columns + 1 < columns, node + 1 < count { join(node, node + 1) }
       if node + columns < count { join(node, node + columns) }
     }
@@ -136,9 +138,9 @@ struct Graph {
   /// Starts regular and then swaps the ends of random pairs of links, which keeps every degree; again if it fell apart.
   mutating func randomRegular(degree: Int, _ random: inout RandomStream) {
     circulant(degree: degree)
-    for _ in 0 ..< 10 {
+    for _ in 0..<10 {
       var edges = edgeList
-      for _ in 0 ..< edges.count * 10 { swapEnds(&edges, &random) }
+      for _ in 0..<edges.count * 10 { swapEnds(&edges, &random) }
       if isConnected || degree < 2 { return }
     }
   }
@@ -146,7 +148,7 @@ struct Graph {
   /// The links, each once.
   var edgeList: [(Int, Int)] {
     var edges: [(Int, Int)] = []
-    for node in 0 ..< count { for other in adjacent[node] where other > node { edges.append((node, Int(other))) } }
+    for node in 0..<count { for other in adjacent[node] where other > node { edges.append((node, Int(other))) } }
     return edges
   }
 
@@ -168,8 +170,8 @@ struct Graph {
   mutating func smallWorld(degree: Int, rewire: Double, _ random: inout RandomStream) {
     circulant(degree: degree)
     let odds = Odds(rewire)
-    for step in 1 ..< max(2, degree / 2 + 1) {
-      for node in 0 ..< count where odds.happens(&random) {
+    for step in 1..<max(2, degree / 2 + 1) {
+      for node in 0..<count where odds.happens(&random) {
         let old = (node + step) % count
         let new = Int(random.next(below: UInt64(count)))
         // A node that is linked with everybody, or a draw that hits a neighbour, keeps its link.

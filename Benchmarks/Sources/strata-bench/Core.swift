@@ -42,7 +42,7 @@ func allocationsPerPacket() -> Figure {
 func playPump() {
   let (node, packet) = echoNode()
   say("\(packet.count)")
-  pump(node, packet, rounds: 20_000)
+  pump(node, packet, rounds: 2_000)
 }
 
 func dispatchNanoseconds(runs: Int) -> Figure {

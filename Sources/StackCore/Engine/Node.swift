@@ -24,7 +24,7 @@ public final class Node {
   var peers: [Address]
 
   var slots: [AnyLayerSlot?] = []
-  @usableFromInline var ports = PortTable()
+  var ports = PortTable()
   @usableFromInline var outbox: Outbox
   var neighbours: NeighbourTable
   var timers = TimerQueue()
@@ -129,7 +129,7 @@ public final class Node {
   private func declareCorePorts() throws(BuildError) {
     func declare<M: WireMessage>(_ number: UInt32, _: M.Type) throws(BuildError) {
       _ = try ports.declare(
-        number, owner: -1, layer: "core", sendOnly: false, name: M.messageName, schema: { WireSchema.of(M.self) })
+        number, owner: -1, layer: "core", sendOnly: false, type: M.self)
     }
     try declare(CoreField.piece, Piece.self)
     try declare(CoreField.hello, Hello.self)
@@ -155,6 +155,8 @@ public final class Node {
     slots.append(slot)
     do {
       let setup = LayerSetup<Layer>(node: self, slot: slot)
+      // Some of them hold the setup, which would otherwise keep itself, and this node, for ever.
+      defer { setup.bindings = [] }
       let layer = try Layer(config: config, setup: setup)
       if let failure = setup.failures.first { throw failure }
       for service in manifest.provides where services[service]?.owner != slot.index {
@@ -215,6 +217,10 @@ public final class Node {
     coreHasAnswered = false
     if datagram.byteCount == 0 { return drop(.empty) }
     do throws(WireError) { try dispatch(datagram, from: sender, whole: false) } catch { drop(.malformed) }
+    if let place = neighbours.find(sender) {
+      neighbours[place].datagramsIn &+= 1
+      neighbours[place].bytesIn &+= UInt64(datagram.byteCount)
+    }
     if !queue.isEmpty { settle() }
   }
 
@@ -424,6 +430,12 @@ public final class Node {
 
   /// Reads a packet: first its shape, then each message it holds.
   func dispatch(_ packet: RawSpan, from sender: Address, whole: Bool) throws(WireError) {
+    // A packet of one message, as most are, has its shape checked by reading it.
+    var first = WireReader(packet)
+    if let tag = try first.nextTag(), tag.type == .bytes, !PortTable.core.contains(tag.number) {
+      let body = try first.readBytes()
+      if first.isAtEnd { return try deliver(tag.number, body, from: sender) }
+    }
     var shape = WireReader(packet)
     while let tag = try shape.nextTag() { try shape.skip(tag) }
     var reader = WireReader(packet)
@@ -448,12 +460,12 @@ public final class Node {
       heard(sender, strata: number >= 32)
       return
     }
-    ports.ports[place].messagesIn &+= 1
-    ports.ports[place].bytesIn &+= UInt64(body.byteCount)
+    ports.ports[place].counts.pointee.messagesIn &+= 1
+    ports.ports[place].counts.pointee.bytesIn &+= UInt64(body.byteCount)
     receivingNumber = number
     do throws(WireError) { try handler(body, sender) } catch {
       // A handler may have switched its layer off, and the port's place with it.
-      if let again = ports.find(number) { ports.ports[again].malformed &+= 1 }
+      if let again = ports.find(number) { ports.ports[again].counts.pointee.malformed &+= 1 }
       throw error
     }
   }
@@ -498,8 +510,8 @@ public final class Node {
       return drop(.outboxFull)
     }
     let size = outbox.writer.count - offset
-    ports.ports[sendingPort].messagesOut &+= 1
-    ports.ports[sendingPort].bytesOut &+= UInt64(size)
+    ports.ports[sendingPort].counts.pointee.messagesOut &+= 1
+    ports.ports[sendingPort].counts.pointee.bytesOut &+= UInt64(size)
     enqueue(from: offset, to: sendingTo, place: sendingPlace, isStrata: isStrata)
   }
 

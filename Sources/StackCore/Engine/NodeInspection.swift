@@ -54,8 +54,10 @@ extension Node {
   public var messages: [MessageDescription] {
     ports.ports.sorted { $0.number < $1.number }.map {
       MessageDescription(
-        number: $0.number, layer: $0.layer, schema: $0.schema(), sendOnly: $0.sendOnly, messagesIn: $0.messagesIn,
-        bytesIn: $0.bytesIn, messagesOut: $0.messagesOut, bytesOut: $0.bytesOut, malformed: $0.malformed)
+        number: $0.number, layer: $0.layer, schema: WireSchema.of($0.type), type: $0.type, sendOnly: $0.sendOnly,
+        messagesIn: $0.counts.pointee.messagesIn, bytesIn: $0.counts.pointee.bytesIn,
+        messagesOut: $0.counts.pointee.messagesOut, bytesOut: $0.counts.pointee.bytesOut,
+        malformed: $0.counts.pointee.malformed)
     }
   }
 
@@ -67,7 +69,10 @@ extension Node {
     ) -> Void
   ) {
     for port in ports.ports {
-      body(port.layer, port.name, port.messagesIn, port.bytesIn, port.messagesOut, port.bytesOut, port.malformed)
+      let counts = port.counts.pointee
+      body(
+        port.layer, port.name, counts.messagesIn, counts.bytesIn, counts.messagesOut, counts.bytesOut,
+        counts.malformed)
     }
   }
 

@@ -72,7 +72,6 @@ extension Node {
       place = added
     }
     neighbours[place].lastHeard = now
-    neighbours[place].datagramsIn &+= 1
     if strata, !neighbours[place].isStrata {
       neighbours[place].isStrata = true
       announce(sender, .strata)
@@ -122,8 +121,8 @@ extension Node {
       return drop(.outboxFull)
     }
     if let port = ports.find(number) {
-      ports.ports[port].messagesOut &+= 1
-      ports.ports[port].bytesOut &+= UInt64(outbox.writer.count - start)
+      ports.ports[port].counts.pointee.messagesOut &+= 1
+      ports.ports[port].counts.pointee.bytesOut &+= UInt64(outbox.writer.count - start)
     }
     append(from: start, to: address, place: place, segmentSize: 0, mayFragment: false)
   }
@@ -172,8 +171,8 @@ extension Node {
 
   func receiveCore(_ number: UInt32, _ body: RawSpan, from sender: Address, whole: Bool) throws(WireError) {
     if let port = ports.find(number) {
-      ports.ports[port].messagesIn &+= 1
-      ports.ports[port].bytesIn &+= UInt64(body.byteCount)
+      ports.ports[port].counts.pointee.messagesIn &+= 1
+      ports.ports[port].counts.pointee.bytesIn &+= UInt64(body.byteCount)
     }
     var reader = WireReader(body)
     switch number {
@@ -257,8 +256,8 @@ extension Node {
       return drop(.outboxFull)
     }
     if let port = ports.find(CoreField.piece) {
-      ports.ports[port].messagesOut &+= UInt64(index)
-      ports.ports[port].bytesOut &+= UInt64(outbox.writer.count - start)
+      ports.ports[port].counts.pointee.messagesOut &+= UInt64(index)
+      ports.ports[port].counts.pointee.bytesOut &+= UInt64(outbox.writer.count - start)
     }
     append(
       from: start, to: neighbours[place].address, place: place, segmentSize: index > 1 ? segment : 0,

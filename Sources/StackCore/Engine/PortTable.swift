@@ -7,6 +7,8 @@ public struct MessageDescription: Sendable {
   /// The layer that registered it, or `core`.
   public var layer: String
   public var schema: WireSchema
+  /// The message's own type, for tools that read and write messages themselves.
+  public var type: any WireMessage.Type
   /// Whether the layer only sends it.
   public var sendOnly: Bool
   public var messagesIn: UInt64
@@ -20,15 +22,21 @@ public struct MessageDescription: Sendable {
 @usableFromInline typealias PortHandler = (RawSpan, Address) throws(WireError) -> Void
 
 /// The packet's fields, by number.
-@usableFromInline struct PortTable {
+struct PortTable: ~Copyable {
   struct Port {
     var number: UInt32
     var owner: Int32
     var layer: String
     var name: String
     var sendOnly: Bool
-    var schema: () -> WireSchema
+    var type: any WireMessage.Type
     var handler: PortHandler?
+    /// Owned by the table; apart, so that counting copies and checks nothing.
+    let counts: UnsafeMutablePointer<Counts>
+  }
+
+  /// What has passed through a port.
+  struct Counts {
     var messagesIn: UInt64 = 0
     var bytesIn: UInt64 = 0
     var messagesOut: UInt64 = 0
@@ -42,6 +50,9 @@ public struct MessageDescription: Sendable {
   static let core: ClosedRange<UInt32> = 32...63
 
   var ports: [Port] = []
+
+  deinit { for port in ports { port.counts.deallocate() } }
+
   /// Small numbers are found by index, others in a dictionary.
   private var direct: [Int16] = []
   private var sparse: [UInt32: Int] = [:]
@@ -60,9 +71,10 @@ public struct MessageDescription: Sendable {
   var hasPeersterPorts: Bool { ports.contains { $0.number < 32 } }
 
   mutating func declare(
-    _ number: UInt32, owner: Int32, layer: String, sendOnly: Bool, name: String, schema: @escaping () -> WireSchema
+    _ number: UInt32, owner: Int32, layer: String, sendOnly: Bool, type: any WireMessage.Type
   ) throws(BuildError) -> Int {
     let path = "layers.\(layer)"
+    let name = type.messageName
     guard number >= 1, number <= Self.largestNumber, !(19_000...19_999).contains(number) else {
       throw BuildError(
         path: path,
@@ -78,13 +90,17 @@ public struct MessageDescription: Sendable {
         "message \(name) claims field \(number), which layer \(other.layer) has for \(other.name); choose another number"
       )
     }
+    let counts = UnsafeMutablePointer<Counts>.allocate(capacity: 1)
+    counts.initialize(to: Counts())
     ports.append(
-      .init(number: number, owner: owner, layer: layer, name: name, sendOnly: sendOnly, schema: schema))
+      .init(
+        number: number, owner: owner, layer: layer, name: name, sendOnly: sendOnly, type: type, counts: counts))
     index()
     return ports.count - 1
   }
 
   mutating func remove(owner: Int32) {
+    for port in ports where port.owner == owner { port.counts.deallocate() }
     ports.removeAll { $0.owner == owner }
     index()
   }

@@ -2,14 +2,18 @@
 
 /// A layer's view of its node during one call. It can't be kept: the compiler refuses to let it escape.
 public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
-  // Sound: a context lives only inside a call that the node makes on the slot, and the node owns the slot.
-  @usableFromInline unowned(unsafe) let node: Node
-  @usableFromInline unowned(unsafe) let slot: LayerSlot<Layer>
+  // Sound: a context lives only inside a call that the node makes on the slot, and the node owns the slot; so neither
+  // needs counting, which on the packet path would cost more than the rest of the call.
+  @usableFromInline let unmanagedNode: Unmanaged<Node>
+  @usableFromInline let unmanagedSlot: Unmanaged<LayerSlot<Layer>>
 
   @inlinable @_lifetime(borrow node) init(_ node: borrowing Node, _ slot: borrowing LayerSlot<Layer>) {
-    self.node = copy node
-    self.slot = copy slot
+    unmanagedNode = .passUnretained(copy node)
+    unmanagedSlot = .passUnretained(copy slot)
   }
+
+  @inlinable var node: Node { unmanagedNode._withUnsafeGuaranteedRef { $0 } }
+  @inlinable var slot: LayerSlot<Layer> { unmanagedSlot._withUnsafeGuaranteedRef { $0 } }
 
   // MARK: Who and when
 
@@ -50,9 +54,11 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
   /// Sends a message in the packet field `number`, which the layer must have declared. Never waits and never fails: a
   /// full outbox drops and counts, as the network does.
   @inlinable public func send<Message: WireMessage>(_ message: Message, as number: UInt32, to destination: Address) {
-    guard let start = node.beginSend(number, to: destination) else { return }
-    message.encode(into: &node.outbox.writer)
-    node.endSend(start)
+    unmanagedNode._withUnsafeGuaranteedRef { node in
+      guard let start = node.beginSend(number, to: destination) else { return }
+      message.encode(into: &node.outbox.writer)
+      node.endSend(start)
+    }
   }
 
   /// Sends a message to every neighbour, but for one.

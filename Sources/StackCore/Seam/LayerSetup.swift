@@ -82,8 +82,7 @@ public final class LayerSetup<Layer: ProtocolLayer> {
   ) -> Int? {
     do throws(BuildError) {
       return try node.ports.declare(
-        number, owner: slot.index, layer: slot.name, sendOnly: sendOnly, name: Message.messageName
-      ) { WireSchema.of(Message.self) }
+        number, owner: slot.index, layer: slot.name, sendOnly: sendOnly, type: Message.self)
     } catch {
       failures.append(error)
       return nil

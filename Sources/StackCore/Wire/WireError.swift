@@ -42,4 +42,10 @@ public enum WireError: String, Error, Hashable, Sendable, CustomStringConvertibl
     self.number = number
     self.type = type
   }
+
+  /// The tag that stands so on the wire; nil of 0 and of a wire type that doesn't exist.
+  @inlinable init?(raw: UInt32) {
+    guard raw >= 8, let type = WireType(rawValue: UInt8(truncatingIfNeeded: raw & 7)) else { return nil }
+    self.init(number: raw >> 3, type: type)
+  }
 }

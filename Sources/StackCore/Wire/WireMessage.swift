@@ -71,21 +71,13 @@ extension WireMessage {
 
   @inlinable public init(from reader: inout WireReader) throws(WireError) {
     self.init()
-    // The pointer lives only while `reader` is borrowed for this call.
-    let failure: WireError? = reader.rest.withUnsafeBytes { (bytes) -> WireError? in
-      guard let start = bytes.baseAddress else { return nil }
-      do throws(WireError) {
-        var visitor = try FieldReader(start: start, count: bytes.count, depth: reader.depth)
-        while visitor.hasField {
-          visitor.consumed = false
-          try fields(&visitor)
-          if !visitor.consumed { try visitor.skipField() }
-        }
-        return nil
-      } catch { return error }
+    var visitor = try FieldReader(reader.cursor)
+    while visitor.hasField {
+      visitor.consumed = false
+      try fields(&visitor)
+      if !visitor.consumed { try visitor.skipField() }
     }
-    if let failure { throw failure }
-    reader.offset = reader.span.byteCount
+    reader.cursor.position = reader.cursor.end
   }
 
   @inlinable public func encode(into writer: inout WireWriter) {
@@ -113,63 +105,43 @@ extension WireMessage {
 
 /// Reads fields into a message. One pass over the message's list takes all fields that come in ascending order.
 @frozen public struct FieldReader: WireFields {
-  @usableFromInline let start: UnsafeRawPointer
-  @usableFromInline let count: Int
-  @usableFromInline let depth: Int
-  @usableFromInline var offset = 0
-  /// The current field's number; 0 at the end.
-  @usableFromInline var number: UInt32 = 0
-  @usableFromInline var type = WireType.varint
+  @usableFromInline var cursor: WireCursor
+  /// The current field's tag as it stands on the wire; 0 at the end.
+  @usableFromInline var tag: UInt32
   @usableFromInline var consumed = false
 
-  @inlinable init(start: UnsafeRawPointer, count: Int, depth: Int) throws(WireError) {
-    self.start = start
-    self.count = count
-    self.depth = depth
-    try advance()
+  @inlinable init(_ cursor: WireCursor) throws(WireError) {
+    self.cursor = cursor
+    tag = try self.cursor.readRawTag()
   }
 
-  @inlinable var hasField: Bool { number != 0 }
+  @inlinable var hasField: Bool { tag != 0 }
 
-  /// Runs a reader at the current offset, and takes its offset back.
-  @inlinable mutating func reading<R>(
-    _ body: (inout WireReader) throws(WireError) -> R
-  ) throws(WireError) -> R {
-    let span = RawSpan(_unsafeStart: start, byteCount: count)
-    var reader = WireReader(span, depth: depth)
-    reader.offset = offset
-    defer { offset = reader.offset }
-    return try body(&reader)
-  }
-
-  /// Moves on to the next field's tag.
   @inlinable mutating func advance() throws(WireError) {
-    let tag = try reading { (reader) throws(WireError) in try reader.nextTag() }
-    number = tag?.number ?? 0
-    type = tag?.type ?? .varint
-  }
-
-  @inlinable mutating func skipField() throws(WireError) {
-    let tag = WireTag(number: number, type: type)
-    try reading { (reader) throws(WireError) in try reader.skip(tag) }
-    try advance()
-  }
-
-  @inlinable mutating func take<V: WireValue>(_: V.Type) throws(WireError) -> V {
-    guard type == V.wireType else { throw .wrongType }
-    let value = try reading { (reader) throws(WireError) in try V.read(from: &reader) }
     consumed = true
-    try advance()
-    return value
+    tag = try cursor.readRawTag()
+  }
+
+  @usableFromInline mutating func skipField() throws(WireError) {
+    guard let unknown = WireTag(raw: tag) else { throw .badTag }
+    try cursor.skip(unknown)
+    tag = try cursor.readRawTag()
+  }
+
+  /// Whether the current field is this one; as another wire type it is refused.
+  @inlinable @inline(__always) func isAt(_ number: UInt32, _ type: WireType) throws(WireError) -> Bool {
+    if tag == number &<< 3 | UInt32(type.rawValue) { return true }
+    if tag &>> 3 == number { throw .wrongType }
+    return false
   }
 
   @inlinable mutating func take<M: WireMessage>(_: M.Type) throws(WireError) -> M {
-    guard type == .bytes else { throw .wrongType }
-    let value = try reading { (reader) throws(WireError) -> M in
-      var nested = try reader.readNested()
-      return try M(from: &nested)
-    }
-    consumed = true
+    guard cursor.depth < WireReader.maximumDepth else { throw .tooDeep }
+    let bytes = try cursor.readBytes()
+    let depth = cursor.depth + 1
+    // The bytes stay where they are as long as this visitor's reader does.
+    var nested = WireReader(RawSpan(_unsafeBytes: bytes), depth: depth)
+    let value = try M(from: &nested)
     try advance()
     return value
   }
@@ -177,58 +149,60 @@ extension WireMessage {
   @inlinable public mutating func callAsFunction<V: WireValue>(
     _ number: UInt32, _ name: StaticString, _ value: inout V
   ) throws(WireError) {
-    while number == self.number { value = try take(V.self) }
+    while try isAt(number, V.wireType) {
+      value = try V.read(from: &cursor)
+      try advance()
+    }
   }
 
   @inlinable public mutating func callAsFunction<V: WireValue>(
     _ number: UInt32, _ name: StaticString, _ value: inout V?
   ) throws(WireError) {
-    while number == self.number { value = try take(V.self) }
+    while try isAt(number, V.wireType) {
+      value = try V.read(from: &cursor)
+      try advance()
+    }
   }
 
   @inlinable public mutating func callAsFunction<V: WireValue>(
     _ number: UInt32, _ name: StaticString, _ values: inout [V], limit: Int
   ) throws(WireError) {
-    while number == self.number {
-      if type == .bytes, V.wireType != .bytes {
+    while tag &>> 3 == number {
+      if tag & 7 == WireType.bytes.rawValue, V.wireType != .bytes {
         try takePacked(&values, limit: limit)
       } else {
+        guard try isAt(number, V.wireType) else { return }
         guard values.count < limit else { throw .tooMany }
-        values.append(try take(V.self))
+        values.append(try V.read(from: &cursor))
       }
+      try advance()
     }
   }
 
   @inlinable mutating func takePacked<V: WireValue>(_ values: inout [V], limit: Int) throws(WireError) {
-    let inner = depth
-    try reading { (reader) throws(WireError) in
-      let bytes = try reader.readBytes()
-      var nested = WireReader(bytes, depth: inner)
-      while !nested.isAtEnd {
-        guard values.count < limit else { throw .tooMany }
-        values.append(try V.read(from: &nested))
-      }
+    var packed = WireCursor(try cursor.readBytes(), depth: cursor.depth)
+    while !packed.isAtEnd {
+      guard values.count < limit else { throw .tooMany }
+      values.append(try V.read(from: &packed))
     }
-    consumed = true
-    try advance()
   }
 
   @inlinable public mutating func callAsFunction<M: WireMessage>(
     _ number: UInt32, _ name: StaticString, _ value: inout M
   ) throws(WireError) {
-    while number == self.number { value = try take(M.self) }
+    while try isAt(number, .bytes) { value = try take(M.self) }
   }
 
   @inlinable public mutating func callAsFunction<M: WireMessage>(
     _ number: UInt32, _ name: StaticString, _ value: inout M?
   ) throws(WireError) {
-    while number == self.number { value = try take(M.self) }
+    while try isAt(number, .bytes) { value = try take(M.self) }
   }
 
   @inlinable public mutating func callAsFunction<M: WireMessage>(
     _ number: UInt32, _ name: StaticString, _ values: inout [M], limit: Int
   ) throws(WireError) {
-    while number == self.number {
+    while try isAt(number, .bytes) {
       guard values.count < limit else { throw .tooMany }
       values.append(try take(M.self))
     }

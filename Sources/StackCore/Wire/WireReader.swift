@@ -8,94 +8,53 @@
   /// How deep messages (or groups) may be nested.
   public static var maximumDepth: Int { 32 }
 
-  @usableFromInline var span: RawSpan
-  @usableFromInline var offset: Int
-  @usableFromInline var depth: Int
+  @usableFromInline var cursor: WireCursor
 
   /// A reader at the start of some bytes.
   @inlinable @_lifetime(copy span) public init(_ span: RawSpan, depth: Int = 0) {
-    self.span = span
-    offset = 0
-    self.depth = depth
+    // The pointer is good as long as the span is; and the reader, by the line above, no longer than that.
+    cursor = span.withUnsafeBytes { WireCursor($0, depth: depth) }
   }
 
   /// Whether all bytes have been read.
-  @inlinable public var isAtEnd: Bool { offset >= span.byteCount }
+  @inlinable public var isAtEnd: Bool { cursor.isAtEnd }
 
   /// How many bytes are left.
-  @inlinable public var remaining: Int { span.byteCount - offset }
+  @inlinable public var remaining: Int { cursor.remaining }
+
+  @inlinable var depth: Int { cursor.depth }
 
   /// The bytes that are left.
   @inlinable public var rest: RawSpan {
-    @_lifetime(copy self) get { span.extracting(offset..<span.byteCount) }
+    @_lifetime(copy self) get {
+      let span = RawSpan(_unsafeStart: cursor.position, byteCount: cursor.remaining)
+      return _overrideLifetime(span, copying: self)
+    }
   }
 
   /// The next field's tag, or nil at the end.
-  @inlinable public mutating func nextTag() throws(WireError) -> WireTag? {
-    if isAtEnd { return nil }
-    let raw = try readVarint()
-    guard raw < 1 << 32, raw >= 8, let type = WireType(rawValue: UInt8(raw & 7)) else { throw .badTag }
-    return WireTag(number: UInt32(truncatingIfNeeded: raw >> 3), type: type)
-  }
+  @inlinable public mutating func nextTag() throws(WireError) -> WireTag? { WireTag(raw: try cursor.readRawTag()) }
 
   /// A number of one to ten bytes.
-  @inlinable public mutating func readVarint() throws(WireError) -> UInt64 {
-    let end = span.byteCount
-    guard offset < end else { throw .truncated }
-    let first = span.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
-    if first < 0x80 {
-      offset += 1
-      return UInt64(first)
-    }
-    return try readLongVarint()
-  }
-
-  @inlinable mutating func readLongVarint() throws(WireError) -> UInt64 {
-    var value: UInt64 = 0
-    var shift: UInt64 = 0
-    while offset < span.byteCount {
-      let byte = span.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
-      offset += 1
-      if shift == 63, byte > 1 { throw .overlongNumber }
-      value |= UInt64(byte & 0x7f) &<< shift
-      if byte < 0x80 { return value }
-      shift += 7
-      if shift > 63 { throw .overlongNumber }
-    }
-    throw .truncated
-  }
+  @inlinable public mutating func readVarint() throws(WireError) -> UInt64 { try cursor.readVarint() }
 
   /// Four bytes, little-endian.
-  @inlinable public mutating func readFixed32() throws(WireError) -> UInt32 {
-    guard remaining >= 4 else { throw .truncated }
-    defer { offset += 4 }
-    return UInt32(littleEndian: span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
-  }
+  @inlinable public mutating func readFixed32() throws(WireError) -> UInt32 { try cursor.readFixed32() }
 
   /// Eight bytes, little-endian.
-  @inlinable public mutating func readFixed64() throws(WireError) -> UInt64 {
-    guard remaining >= 8 else { throw .truncated }
-    defer { offset += 8 }
-    return UInt64(littleEndian: span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
-  }
+  @inlinable public mutating func readFixed64() throws(WireError) -> UInt64 { try cursor.readFixed64() }
 
   /// A length, and that many bytes, borrowed.
   @inlinable @_lifetime(copy self) public mutating func readBytes() throws(WireError) -> RawSpan {
-    let length = try readVarint()
-    guard length <= UInt64(remaining) else { throw .truncated }
-    let start = offset
-    offset += Int(length)
-    return span.extracting(start..<offset)
+    let bytes = try cursor.readBytes()
+    return _overrideLifetime(RawSpan(_unsafeBytes: bytes), copying: self)
   }
 
   /// A length, and that many bytes as text, which must be UTF-8.
-  @inlinable public mutating func readString() throws(WireError) -> String {
-    let bytes = try readBytes()
-    return try bytes.withUnsafeBytes { (buffer) throws(WireError) in
-      guard let text = String(validating: buffer, as: UTF8.self) else { throw .badText }
-      return text
-    }
-  }
+  @inlinable public mutating func readString() throws(WireError) -> String { try cursor.readString() }
+
+  /// A single value of a type.
+  @inlinable public mutating func read<V: WireValue>(_: V.Type) throws(WireError) -> V { try V.read(from: &cursor) }
 
   /// A reader over a nested message.
   @inlinable @_lifetime(copy self) public mutating func readNested() throws(WireError) -> WireReader {
@@ -105,31 +64,5 @@
   }
 
   /// Passes over the value of a field nobody here knows.
-  @inlinable public mutating func skip(_ tag: WireTag) throws(WireError) {
-    switch tag.type {
-    case .varint: _ = try readVarint()
-    case .fixed64: _ = try readFixed64()
-    case .fixed32: _ = try readFixed32()
-    case .bytes: _ = try readBytes()
-    case .groupStart: try skipGroup(tag.number)
-    case .groupEnd: throw .badTag
-    }
-  }
-
-  /// Passes over a group, with all that is nested in it, without recursion.
-  @usableFromInline mutating func skipGroup(_ number: UInt32) throws(WireError) {
-    var open = [number]
-    while let last = open.last {
-      guard let tag = try nextTag() else { throw .truncated }
-      switch tag.type {
-      case .groupStart:
-        guard open.count + depth < Self.maximumDepth else { throw .tooDeep }
-        open.append(tag.number)
-      case .groupEnd:
-        guard tag.number == last else { throw .badTag }
-        open.removeLast()
-      default: try skip(tag)
-      }
-    }
-  }
+  @inlinable public mutating func skip(_ tag: WireTag) throws(WireError) { try cursor.skip(tag) }
 }

@@ -7,7 +7,7 @@ public protocol WireValue: Sendable {
   /// Its name in a .proto file.
   static var protoName: String { get }
   /// Reads one, the tag having been read.
-  static func read(from reader: inout WireReader) throws(WireError) -> Self
+  static func read(from cursor: inout WireCursor) throws(WireError) -> Self
   /// Writes it, the tag having been written.
   func write(to writer: inout WireWriter)
 }
@@ -15,8 +15,8 @@ public protocol WireValue: Sendable {
 extension UInt64: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "uint64" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> UInt64 {
-    try reader.readVarint()
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> UInt64 {
+    try cursor.readVarint()
   }
   @inlinable public func write(to writer: inout WireWriter) { writer.writeVarint(self) }
 }
@@ -25,8 +25,8 @@ extension UInt32: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "uint32" }
   /// A larger number keeps its low 32 bits, as in every protobuf implementation.
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> UInt32 {
-    UInt32(truncatingIfNeeded: try reader.readVarint())
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> UInt32 {
+    UInt32(truncatingIfNeeded: try cursor.readVarint())
   }
   @inlinable public func write(to writer: inout WireWriter) { writer.writeVarint(UInt64(self)) }
 }
@@ -34,8 +34,8 @@ extension UInt32: WireValue {
 extension Int64: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "sint64" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Int64 {
-    let raw = try reader.readVarint()
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Int64 {
+    let raw = try cursor.readVarint()
     return Int64(bitPattern: raw >> 1) ^ -Int64(bitPattern: raw & 1)
   }
   @inlinable public func write(to writer: inout WireWriter) {
@@ -46,8 +46,8 @@ extension Int64: WireValue {
 extension Int32: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "sint32" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Int32 {
-    let raw = UInt32(truncatingIfNeeded: try reader.readVarint())
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Int32 {
+    let raw = UInt32(truncatingIfNeeded: try cursor.readVarint())
     return Int32(bitPattern: raw >> 1) ^ -Int32(bitPattern: raw & 1)
   }
   @inlinable public func write(to writer: inout WireWriter) {
@@ -58,8 +58,8 @@ extension Int32: WireValue {
 extension Bool: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "bool" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Bool {
-    try reader.readVarint() != 0
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Bool {
+    try cursor.readVarint() != 0
   }
   @inlinable public func write(to writer: inout WireWriter) { writer.writeVarint(self ? 1 : 0) }
 }
@@ -67,8 +67,8 @@ extension Bool: WireValue {
 extension Float: WireValue {
   @inlinable public static var wireType: WireType { .fixed32 }
   public static var protoName: String { "float" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Float {
-    Float(bitPattern: try reader.readFixed32())
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Float {
+    Float(bitPattern: try cursor.readFixed32())
   }
   @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed32(bitPattern) }
 }
@@ -76,8 +76,8 @@ extension Float: WireValue {
 extension Double: WireValue {
   @inlinable public static var wireType: WireType { .fixed64 }
   public static var protoName: String { "double" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Double {
-    Double(bitPattern: try reader.readFixed64())
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Double {
+    Double(bitPattern: try cursor.readFixed64())
   }
   @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed64(bitPattern) }
 }
@@ -88,8 +88,8 @@ extension Double: WireValue {
   @inlinable public init(_ value: UInt32) { self.value = value }
   @inlinable public static var wireType: WireType { .fixed32 }
   public static var protoName: String { "fixed32" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Fixed32 {
-    Fixed32(try reader.readFixed32())
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Fixed32 {
+    Fixed32(try cursor.readFixed32())
   }
   @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed32(value) }
 }
@@ -100,8 +100,8 @@ extension Double: WireValue {
   @inlinable public init(_ value: UInt64) { self.value = value }
   @inlinable public static var wireType: WireType { .fixed64 }
   public static var protoName: String { "fixed64" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Fixed64 {
-    Fixed64(try reader.readFixed64())
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Fixed64 {
+    Fixed64(try cursor.readFixed64())
   }
   @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed64(value) }
 }
@@ -109,8 +109,8 @@ extension Double: WireValue {
 extension String: WireValue {
   @inlinable public static var wireType: WireType { .bytes }
   public static var protoName: String { "string" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> String {
-    try reader.readString()
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> String {
+    try cursor.readString()
   }
   @inlinable public func write(to writer: inout WireWriter) { writer.writeString(self) }
 }
@@ -118,9 +118,8 @@ extension String: WireValue {
 extension [UInt8]: WireValue {
   @inlinable public static var wireType: WireType { .bytes }
   public static var protoName: String { "bytes" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> [UInt8] {
-    let bytes = try reader.readBytes()
-    return bytes.withUnsafeBytes { [UInt8]($0) }
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> [UInt8] {
+    [UInt8](try cursor.readBytes())
   }
   @inlinable public func write(to writer: inout WireWriter) { writer.writeBytes(span.bytes) }
 }
@@ -128,22 +127,27 @@ extension [UInt8]: WireValue {
 extension Hash256: WireValue {
   @inlinable public static var wireType: WireType { .bytes }
   public static var protoName: String { "bytes" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Hash256 {
-    let bytes = try reader.readBytes()
-    guard let value = bytes.withUnsafeBytes({ Hash256($0) }) else { throw .badLength }
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Hash256 {
+    guard let value = Hash256(try cursor.readBytes()) else { throw .badLength }
     return value
   }
   @inlinable public func write(to writer: inout WireWriter) {
-    writer.writeVarint(32)
-    withBytes { writer.writeRaw($0) }
+    guard writer.reserve(33) else { return }
+    let place = writer.base + writer.written
+    place.storeBytes(of: 32, as: UInt8.self)
+    place.storeBytes(of: a.bigEndian, toByteOffset: 1, as: UInt64.self)
+    place.storeBytes(of: b.bigEndian, toByteOffset: 9, as: UInt64.self)
+    place.storeBytes(of: c.bigEndian, toByteOffset: 17, as: UInt64.self)
+    place.storeBytes(of: d.bigEndian, toByteOffset: 25, as: UInt64.self)
+    writer.written &+= 33
   }
 }
 
 extension Instant: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "sint64" }
-  @inlinable public static func read(from reader: inout WireReader) throws(WireError) -> Instant {
-    Instant(nanoseconds: try Int64.read(from: &reader))
+  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Instant {
+    Instant(nanoseconds: try Int64.read(from: &cursor))
   }
   @inlinable public func write(to writer: inout WireWriter) { nanoseconds.write(to: &writer) }
 }

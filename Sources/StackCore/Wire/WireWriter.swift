@@ -64,15 +64,19 @@
     overflowed = false
   }
 
-  @inlinable mutating func writeByte(_ byte: UInt8) {
+  @inlinable @inline(__always) mutating func writeByte(_ byte: UInt8) {
     guard reserve(1) else { return }
     base.storeBytes(of: byte, toByteOffset: written, as: UInt8.self)
     written &+= 1
   }
 
   /// A number of one to ten bytes.
-  @inlinable public mutating func writeVarint(_ value: UInt64) {
+  @inlinable @inline(__always) public mutating func writeVarint(_ value: UInt64) {
     if value < 0x80 { return writeByte(UInt8(truncatingIfNeeded: value)) }
+    writeLongVarint(value)
+  }
+
+  @inlinable @inline(never) mutating func writeLongVarint(_ value: UInt64) {
     guard reserve(10) else { return }
     var rest = value
     while rest >= 0x80 {
@@ -85,7 +89,7 @@
   }
 
   /// A field's tag.
-  @inlinable public mutating func writeTag(_ number: UInt32, _ type: WireType) {
+  @inlinable @inline(__always) public mutating func writeTag(_ number: UInt32, _ type: WireType) {
     writeVarint(UInt64(number) << 3 | UInt64(type.rawValue))
   }
 

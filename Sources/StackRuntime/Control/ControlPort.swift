@@ -54,6 +54,9 @@ public final class ControlPort {
     guard route.methods.contains(request.method) else {
       return request.answer(wrongMethod(request, route.methods))
     }
+    if request.hasStrayBody {
+      return request.answer(Problem(400, "unexpected-body", "a \(request.method) request has no body"))
+    }
     route.handle(request)
   }
 
@@ -113,7 +116,7 @@ public final class ControlPort {
   private func wrongMethod(_ request: HTTPRequest, _ allowed: [String]) -> Problem {
     let list = allowed.joined(separator: ", ")
     return Problem(
-      405, "wrong-method", "\(request.path) takes \(list), not \(request.method)", headers: [HTTPField("Allow", list)])
+      405, "wrong-method", "\(request.path) takes \(list) only", headers: [HTTPField("Allow", list)])
   }
 
   private func serve(_ asset: ControlAsset, _ request: HTTPRequest) {

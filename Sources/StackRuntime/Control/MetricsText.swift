@@ -26,7 +26,8 @@ struct MetricsText {
     let version = Self.escaped(owner.options.version)
     let name = Self.escaped(owner.options.name)
     one("strata_info", "gauge", "The node and its program.", 1, labels: "{name=\"\(name)\",version=\"\(version)\"}")
-    one("strata_uptime_seconds", "gauge", "How long ago the node was built.", (owner.loop.now - owner.builtAt).inSeconds)
+    one(
+      "strata_uptime_seconds", "gauge", "How long ago the node was built.", (owner.loop.now - owner.builtAt).inSeconds)
     one("strata_running", "gauge", "Whether the node runs and its storage works.", owner.state == .running ? 1 : 0)
     one("strata_loop_turns_total", "counter", "How often the loop has woken.", Double(owner.loop.turns))
     one("strata_neighbours", "gauge", "Neighbours known.", Double(owner.node.neighbourList.count))
@@ -85,7 +86,8 @@ struct MetricsText {
     one("strata_jobs_under_way", "gauge", "Offloaded jobs that have not come back.", Double(queues.jobsUnderWay))
     one("strata_jobs_waiting", "gauge", "Offloaded jobs that wait for a thread.", Double(load.waiting))
     one("strata_calls_open", "gauge", "Calls of streaming commands under way.", Double(queues.callsOpen))
-    one("strata_messages_unfinished", "gauge", "Split messages of which pieces miss.", Double(queues.unfinishedMessages))
+    one(
+      "strata_messages_unfinished", "gauge", "Split messages of which pieces miss.", Double(queues.unfinishedMessages))
     one(
       "strata_messages_awaiting_introduction", "gauge", "Large messages whose receiver has yet to introduce itself.",
       Double(queues.messagesAwaitingIntroduction))
@@ -128,8 +130,8 @@ struct MetricsText {
     var result = ""
     var wasLower = false
     for scalar in name.unicodeScalars {
-      let isUpper = ("A" ... "Z").contains(scalar)
-      let isPlain = isUpper || ("a" ... "z").contains(scalar) || ("0" ... "9").contains(scalar)
+      let isUpper = ("A"..."Z").contains(scalar)
+      let isPlain = isUpper || ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar)
       if isUpper, wasLower { result += "_" }
       result += isPlain ? String(scalar).lowercased() : "_"
       wasLower = isPlain && !isUpper

@@ -21,7 +21,7 @@ struct Problem {
     self.more = more
   }
 
-  /// A refused or failed command. A command that was tried in vain is nobody's server error, so it gets 422; 500 is
+  /// A refused or failed command. A command that was tried in vain is no fault of the server, so it gets 422; 500 is
   /// left for an answer that the layer itself has spoilt.
   init(_ error: CommandError) {
     let status =

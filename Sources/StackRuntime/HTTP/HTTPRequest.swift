@@ -20,7 +20,7 @@ public struct HTTPField: Hashable, Sendable {
 ///
 /// Every way to answer is safe at any time: when the client is gone, or the server closed, it does nothing.
 public final class HTTPRequest {
-  /// GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS.
+  /// GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS or TRACE; `unknown` for any other.
   public let method: String
   /// The path as it came, without the query.
   public let rawPath: String
@@ -69,11 +69,23 @@ public final class HTTPRequest {
     self.connection = connection
   }
 
+  /// The method of a request whose own libevent doesn't know.
+  public static let unknown = "UNKNOWN"
+  /// libevent's number for such a method.
+  private static let unknownCommand: UInt32 = 1 << 15
+
   static let methods: [UInt32: String] = [
     EVHTTP_REQ_GET.rawValue: "GET", EVHTTP_REQ_POST.rawValue: "POST", EVHTTP_REQ_HEAD.rawValue: "HEAD",
     EVHTTP_REQ_PUT.rawValue: "PUT", EVHTTP_REQ_DELETE.rawValue: "DELETE", EVHTTP_REQ_OPTIONS.rawValue: "OPTIONS",
-    EVHTTP_REQ_PATCH.rawValue: "PATCH",
+    EVHTTP_REQ_PATCH.rawValue: "PATCH", EVHTTP_REQ_TRACE.rawValue: "TRACE", unknownCommand: unknown,
   ]
+
+  /// Whether its method may have a body here.
+  var takesBody: Bool { ["POST", "PUT", "PATCH"].contains(method) }
+
+  /// Whether it announces a body although its method has none: the connection ends with the answer, so that nothing of
+  /// the body can be taken for another request.
+  public var hasStrayBody: Bool { !takesBody && header("Content-Length").map { $0 != "0" } ?? false }
 
   /// The first header of this name, in whatever case; nil if there is none.
   public func header(_ name: String) -> String? {

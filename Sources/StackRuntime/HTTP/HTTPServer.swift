@@ -190,7 +190,10 @@ public final class HTTPServer {
     }
     counters.requests += 1
     connection.startServing(lower, raw)
-    guard let request = HTTPRequest(raw, on: connection, remote: connection.remote), !Self.isAmbiguous(request) else {
+    let request = HTTPRequest(raw, on: connection, remote: connection.remote)
+    // What libevent doesn't see as a body would be taken for a request of its own.
+    if let request, request.hasStrayBody { connection.closesAfterAnswer = true }
+    guard let request, !Self.isAmbiguous(request) else {
       evhttp_add_header(evhttp_request_get_output_headers(raw), "Connection", "close")
       let answer = evbuffer_new()
       evbuffer_add(answer, "The request can't be read.\n", 27)
@@ -202,15 +205,13 @@ public final class HTTPServer {
     handler(request)
   }
 
-  /// Whether a request has a body where libevent sees none: what stands there would be taken for a request of its own.
+  /// Whether it can't be told where a request's body ends.
   private static func isAmbiguous(_ request: HTTPRequest) -> Bool {
-    let takesBody = ["POST", "PUT", "PATCH"].contains(request.method)
-    if let coding = request.header("Transfer-Encoding") {
-      return !takesBody || coding.lowercased() != "chunked" || request.header("Content-Length") != nil
-    }
     let lengths = request.headers.filter { $0.name.lowercased() == "content-length" }
-    if lengths.count > 1 { return true }
-    return !takesBody && lengths.contains { $0.value != "0" }
+    if let coding = request.header("Transfer-Encoding") {
+      return !request.takesBody || coding.lowercased() != "chunked" || !lengths.isEmpty
+    }
+    return lengths.count > 1
   }
 
   // MARK: closing

@@ -3,8 +3,7 @@ import Glibc
 import StackCore
 
 extension DatagramSocket {
-  /// Sends one datagram that the network may cut where a path takes no more; false if the kernel has no room for it
-  /// now.
+  /// Sends one datagram that the network may cut where a path takes no more; false if the kernel has no room for it.
   ///
   /// Only a message larger than the path to somebody who can't put split messages together goes this way.
   func sendFragmenting(_ bytes: UnsafeRawBufferPointer, to address: Address) -> Bool {

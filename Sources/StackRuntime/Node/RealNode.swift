@@ -1,4 +1,4 @@
-// RealNode: a node on a real machine: one loop drives the engine with a socket, a clock, a disk, a control port.
+// RealNode: a node on a real machine: one loop drives the engine with a socket, a clock, a disk and a control port.
 import Glibc
 import StackCore
 

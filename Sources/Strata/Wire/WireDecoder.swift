@@ -158,17 +158,17 @@ enum ProtoScalar: String {
   /// Reads one; bytes become hex.
   func read(_ reader: inout WireReader) throws(WireError) -> JSON {
     switch self {
-    case .uint64: JSON(try UInt64.read(from: &reader))
-    case .uint32: .integer(Int64(try UInt32.read(from: &reader)))
-    case .sint64: .integer(try Int64.read(from: &reader))
-    case .sint32: .integer(Int64(try Int32.read(from: &reader)))
-    case .bool: .bool(try Bool.read(from: &reader))
-    case .float: .number(Double(try Float.read(from: &reader)))
-    case .double: .number(try Double.read(from: &reader))
+    case .uint64: JSON(try reader.read(UInt64.self))
+    case .uint32: .integer(Int64(try reader.read(UInt32.self)))
+    case .sint64: .integer(try reader.read(Int64.self))
+    case .sint32: .integer(Int64(try reader.read(Int32.self)))
+    case .bool: .bool(try reader.read(Bool.self))
+    case .float: .number(Double(try reader.read(Float.self)))
+    case .double: .number(try reader.read(Double.self))
     case .fixed32: .integer(Int64(try reader.readFixed32()))
     case .fixed64: JSON(try reader.readFixed64())
     case .string: .string(try reader.readString())
-    case .bytes: .string(try [UInt8].read(from: &reader).hex)
+    case .bytes: .string(try reader.read([UInt8].self).hex)
     }
   }
 }
