@@ -44,8 +44,8 @@ enum ExactMath {
 }
 
 extension RandomStream {
-  /// A number of the normal distribution with mean 0 and deviation 1 (Marsaglia's polar method; the second number that it
-  /// yields is given up, so that the stream has no other state).
+  /// A number of the normal distribution with mean 0 and deviation 1 (Marsaglia's polar method; the second number that
+  /// it yields is given up, so that the stream has no other state).
   mutating func nextNormal() -> Double {
     while true {
       let u = 2 * nextUnit() - 1

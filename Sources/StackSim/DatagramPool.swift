@@ -13,7 +13,8 @@ struct Flight {
   var cell: UInt8
 }
 
-/// Cells of a few sizes, taken from large chunks and given back to free lists: nothing is allocated in the steady state.
+/// Cells of a few sizes, taken from large chunks and given back to free lists: nothing is allocated in the steady
+/// state.
 struct DatagramPool: ~Copyable {
   /// Each cell's size, by class.
   private static let sizes: [5 of Int] = [128, 512, 2_048, 9_216, 65_536]

@@ -1,4 +1,4 @@
-// EventQueue: what happens next in a simulation: plain entries in a heap, by time and then by the order of their coming.
+// EventQueue: what happens next in a simulation: plain entries in a heap, by time and then by order of coming.
 
 /// Something that is to happen.
 struct QueuedEvent {

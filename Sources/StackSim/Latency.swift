@@ -3,8 +3,9 @@ import StackCore
 
 /// How the time that a datagram is under way is distributed.
 ///
-/// Stands in JSON as text: `"20ms"`, `"10ms..30ms"`, `"normal(20ms, 5ms)"`, `"exponential(20ms)"`, `"lognormal(20ms, 0.5)"`;
-/// or as an object, such as `{"kind": "normal", "mean": "20ms", "deviation": "5ms"}`. Never below a microsecond.
+/// Stands in JSON as text: `"20ms"`, `"10ms..30ms"`, `"normal(20ms, 5ms)"`, `"exponential(20ms)"`, `"lognormal(20ms,
+/// 0.5)"`; or as an object, such as `{"kind": "normal", "mean": "20ms", "deviation": "5ms"}`. Never below a
+/// microsecond.
 public enum Latency: Hashable, Sendable {
   /// Always the same.
   case fixed(Duration)

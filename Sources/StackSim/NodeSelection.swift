@@ -11,6 +11,7 @@ public struct NodeSelection: Hashable, Sendable {
     /// So many of those that run, drawn when it is asked.
     case random(Int)
   }
+  /// What is selected, one part after the other.
   public var parts: [Part]
 
   /// The nodes of these parts.

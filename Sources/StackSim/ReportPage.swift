@@ -2,7 +2,8 @@
 import StackCore
 
 extension SimulationReport {
-  /// The report as a page: no script, no outside resource, light or dark as the reader has it, from phone to wide screen.
+  /// The report as a page: no script, no outside resource, light or dark as the reader has it, from phone to wide
+  /// screen.
   public func html(title: String? = nil) -> String {
     let heading = title ?? scenario
     var page = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"

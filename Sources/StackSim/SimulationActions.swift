@@ -4,7 +4,8 @@ import StackCore
 extension Simulation {
   // MARK: Commands
 
-  /// Calls a command on a node and answers what it has said by the time the call returns, or `within` so much virtual time.
+  /// Calls a command on a node and answers what it has said by the time the call returns, or `within` so much virtual
+  /// time.
   @discardableResult public func call(
     _ node: Int, _ layer: String, _ command: String, _ input: JSON = [:], within: Duration = .zero
   ) -> [CommandReply] {

@@ -17,6 +17,7 @@ public struct SweepReport: Codable, Sendable {
     /// The command that does exactly this run again.
     public var replay: String
   }
+  /// The scenario's name, and what came of each seed.
   public var scenario: String
   public var runs: [Run]
   /// The runs that failed.
@@ -38,8 +39,8 @@ extension SweepReport: CustomStringConvertible {
   }
 }
 
-/// Runs a scenario under each of some seeds. `file` is the scenario's file, as the replay command is to name it; `each` is
-/// told every run's report as it comes (nil for one that could not begin), and ends the sweep by answering false.
+/// Runs a scenario under each of some seeds. `file` is the scenario's file, as the replay command is to name it; `each`
+/// is told every run's report as it comes (nil for one that could not begin), and ends the sweep by answering false.
 public func sweep(
   _ scenario: Scenario, catalog: [any ProtocolLayer.Type], seeds: Range<UInt64>, file: String = "SCENARIO.json",
   each: (_ run: SweepReport.Run, _ report: SimulationReport?) -> Bool = { _, _ in true }

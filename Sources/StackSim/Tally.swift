@@ -1,4 +1,4 @@
-// Tally: what a simulation counts while it runs: events and when they came, commands and their answers, per-type totals.
+// Tally: what a simulation counts while it runs: events and when they came, commands and answers, per-type totals.
 import StackCore
 
 /// Times, as many as memory allows: when there are too many, every second one goes, then every second of the rest.

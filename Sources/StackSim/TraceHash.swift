@@ -1,7 +1,7 @@
 // TraceHash: all that a simulated network did, as one number.
 
-/// A running hash over everything delivered and dropped. Two runs with the same number did the same, byte for byte; it is
-/// no defence against somebody who wants two runs to look alike.
+/// A running hash over everything delivered and dropped. Two runs with the same number did the same, byte for byte; it
+/// is no defence against somebody who wants two runs to look alike.
 struct TraceHash {
   private(set) var value: UInt64 = 0x9e37_79b9_7f4a_7c15
 

@@ -1,4 +1,4 @@
-// TestLayers: layers for the tests of the command: one with all sorts of commands, one that needs another, Peerster's words.
+// TestLayers: layers for the tests of the command: one with many commands, one needy, one with Peerster's words.
 import StackCore
 
 /// Says things; has a setting of each kind and a command of each shape.

@@ -36,13 +36,16 @@ import Testing
   @Test func nothingAmbient() {
     let rules: [(String, String)] = [
       (#"\bDate\(\)"#, "time comes through the context, not from Date()"),
-      (#"\.random\(in"#, "chance comes through the context, not from random(in:)"),
+      (
+        #"\.random\(in(?!.*using:)|\b(Bool|U?Int\d*|Double|Float)\.random\((?!.*using:)"#,
+        "chance comes through the context, or from a seeded generator"
+      ),
       (#"\.shuffled\(\)|\.shuffle\(\)"#, "chance comes through the context, not from shuffled()"),
       (#"\.randomElement\(\)"#, "chance comes through the context, not from randomElement()"),
       (#"SystemRandomNumberGenerator"#, "chance comes through the context"),
       (#"\bTask\s*(\.detached\s*)?(\(.*\)\s*)?\{"#, "no tasks: a node has one thread"),
       (#"\bDispatchQueue\b"#, "no dispatch queues: a node has one thread"),
-      (#"\bThread\.sleep|\busleep\s*\(|\bnanosleep\s*\(|(?<![.\w])sleep\s*\(|\bTask\.sleep"#, "nothing sleeps"),
+      (#"\bThread\.sleep|\busleep\s*\(|\bnanosleep\s*\(|(^|[^.\w])sleep\s*\(|\bTask\.sleep"#, "nothing sleeps"),
     ]
     let sources = Repository.swift("Sources/", "Tests/", "examples/")
     expectNone(rules.flatMap { rule in sources.flatMap { $0.findings(rule.0, rule.1) } })
@@ -79,7 +82,9 @@ import Testing
 
 extension String {
   /// The parts between occurrences of a mark.
-  func components(of mark: String) -> [String] { split(separator: mark, omittingEmptySubsequences: false).map(String.init) }
+  func components(of mark: String) -> [String] {
+    split(separator: mark, omittingEmptySubsequences: false).map(String.init)
+  }
 }
 
 /// Fails with each finding, by file and line.

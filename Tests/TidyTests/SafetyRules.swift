@@ -1,4 +1,4 @@
-// SafetyRules: what the compiler lets pass and this project doesn't: traps on outside input, unsafe sharing, chance order.
+// SafetyRules: what the compiler lets pass and this project doesn't: traps, unsafe sharing, chance order.
 import Testing
 
 @Suite struct SafetyRules {
@@ -23,9 +23,11 @@ import Testing
       let inside = source.path.hasPrefix("Sources/StackCore/") || source.path.hasPrefix("Sources/StackRuntime/")
       for found in source.findings(pattern, "") {
         if !inside {
-          findings.append(.init(file: found.file, line: found.line, rule: "unsafe sharing only in StackCore and StackRuntime"))
+          findings.append(
+            .init(file: found.file, line: found.line, rule: "unsafe sharing only in StackCore and StackRuntime"))
         } else if !Self.saysWhy(source, found.line - 1) {
-          findings.append(.init(file: found.file, line: found.line, rule: "say why this is sound: a comment with \"Sound\""))
+          findings.append(
+            .init(file: found.file, line: found.line, rule: "say why this is sound: a comment with \"Sound\""))
         }
       }
     }
@@ -34,7 +36,7 @@ import Testing
 
   /// Whether a comment on the line, or in the five lines before it, says why it is sound.
   private static func saysWhy(_ source: SourceText, _ place: Int) -> Bool {
-    source.lines[max(0, place - 5) ... place].contains { line in
+    source.lines[max(0, place - 5)...place].contains { line in
       guard let comment = line.range(of: "//") else { return false }
       let words = line[comment.upperBound...].lowercased()
       return words.contains("sound") || words.contains("safe because")

@@ -39,7 +39,7 @@ struct SourceText: Sendable {
     var place = 0
     func matches(_ word: String) -> Bool { bytes[place...].starts(with: word.utf8) }
     func blank(_ count: Int) {
-      for byte in bytes[place ..< min(place + count, bytes.count)] { result.append(byte == 10 ? 10 : 32) }
+      for byte in bytes[place..<min(place + count, bytes.count)] { result.append(byte == 10 ? 10 : 32) }
       place += count
     }
     while place < bytes.count {

@@ -7,12 +7,12 @@ struct Section: LayerConfig {
   enum Mode: String, Codable, Sendable, CaseIterable { case quick, thorough }
   @Setting("A time.", in: .milliseconds(1) ... .seconds(3600)) var interval = Duration.seconds(1)
   @Setting("A size.", in: .kib(1) ... .gib(1)) var cache = ByteCount.mib(1)
-  @Setting("A count.", in: 1 ... 100, live: true) var fanout = 3
-  @Setting("A share.", in: 0 ... 1) var loss = 0.5
+  @Setting("A count.", in: 1...100, live: true) var fanout = 3
+  @Setting("A share.", in: 0...1) var loss = 0.5
   @Setting("A switch.") var enabled = true
-  @Setting("A text.", count: 0 ... 40) var title = ""
+  @Setting("A text.", count: 0...40) var title = ""
   @Setting("A choice.") var mode = Mode.quick
-  @Setting("Some words.", count: 0 ... 8) var topics: [String] = []
+  @Setting("Some words.", count: 0...8) var topics: [String] = []
   @Setting("An address, if any.") var relay: Address?
   @Setting("Numbers by name.") var weights: [String: Int] = [:]
 }

@@ -164,7 +164,7 @@ struct Story {
   mutating func flood() {
     let first = UInt32(input.byte()) << 8
     let bytes = packet(1001) { _ in }
-    for sender in 0 ..< 32 {
+    for sender in 0..<32 {
       node.receive(bytes, from: Address(ipv4: 0x0b00_0000 + first + UInt32(sender), port: 9), at: now)
     }
   }
@@ -187,7 +187,7 @@ struct Story {
   /// Delivers, doubles or loses what is between the two nodes, in order or from the end.
   mutating func deliver() {
     let mode = input.byte()
-    for _ in 0 ..< Int(mode & 15) + 1 {
+    for _ in 0..<Int(mode & 15) + 1 {
       if let bytes = take(&toReal, mode) { real.receive(bytes, from: Self.home, at: now) }
       if let bytes = take(&toNode, mode) { node.receive(bytes, from: Self.realHome, at: now) }
     }
@@ -224,7 +224,7 @@ struct Story {
 
   /// Notes the cookies and nonces that the attacker is sent.
   private mutating func learn(_ bytes: [UInt8], to: Address) {
-    guard let who = (0 ..< 5).first(where: { attacker($0) == to }) else { return }
+    guard let who = (0..<5).first(where: { attacker($0) == to }) else { return }
     var reader = WireReader(bytes.span.bytes)
     guard let tag = try? reader.nextTag(), tag.type == .bytes, tag.number == 33 || tag.number == 35,
       var body = try? reader.readNested()

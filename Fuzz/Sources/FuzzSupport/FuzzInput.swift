@@ -26,7 +26,7 @@ public struct FuzzInput {
   /// The next bytes as one number, little-endian.
   public mutating func number(bytes count: Int) -> UInt64 {
     var value: UInt64 = 0
-    for place in 0 ..< count { value |= UInt64(byte()) << UInt64(8 * place) }
+    for place in 0..<count { value |= UInt64(byte()) << UInt64(8 * place) }
     return value
   }
 
@@ -39,7 +39,7 @@ public struct FuzzInput {
   public mutating func take(_ count: Int) -> [UInt8] {
     let end = min(bytes.count, offset + max(0, count))
     defer { offset = end }
-    return Array(bytes[offset ..< end])
+    return Array(bytes[offset..<end])
   }
 
   /// All that is left.

@@ -71,7 +71,7 @@ public final class FuzzLayer: ProtocolLayer {
   }
   public enum Timer: Hashable { case greet }
   public struct Send: CommandInput {
-    @Argument("How many bytes.", in: 0 ... 70_000) var size: Int
+    @Argument("How many bytes.", in: 0...70_000) var size: Int
     @Argument("Whom to.") var to: Address
     public init() {}
   }

@@ -20,7 +20,9 @@ public func fuzzText(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   if let bytes = [UInt8](hex: text) {
     promise([UInt8](hex: bytes.hex) == bytes, "the bytes \(text) are written \(bytes.hex)")
   }
-  if let hash = Hash256(hex: text) { promise(hash.hex == bytes.hex || Hash256(hex: hash.hex) == hash, "the hash \(text)") }
+  if let hash = Hash256(hex: text) {
+    promise(hash.hex == bytes.hex || Hash256(hex: hash.hex) == hash, "the hash \(text)")
+  }
   _ = nearest(text, among: ["gossip", "routing", "interval", ""])
   return 0
 }

@@ -1,10 +1,10 @@
-// Node: the engine. It owns the layers and is driven from outside: datagrams and time go in, datagrams and news come out.
+// Node: the engine. It owns the layers and is driven from outside: datagrams and time in, datagrams and news out.
 
 /// A node, without a clock, a socket or a thread of its own.
 ///
-/// A driver (the event loop of a real node, or the simulator) calls it with what happens and when, then takes what it has
-/// to send and to say. Every call belongs to one thread at a time. After each round the driver calls `commit()`, and only
-/// then `withOutgoing` and `takeNews`: nothing leaves the node before what it rests on is on disk.
+/// A driver (the event loop of a real node, or the simulator) calls it with what happens and when, then takes what it
+/// has to send and to say. Every call belongs to one thread at a time. After each round the driver calls `commit()`,
+/// and only then `withOutgoing` and `takeNews`: nothing leaves the node before what it rests on is on disk.
 public final class Node {
   /// The node's name.
   public let name: String

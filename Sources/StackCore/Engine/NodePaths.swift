@@ -173,7 +173,9 @@ extension Node {
     guard let place = neighbours.find(sender) else {
       // No room: a stranger still gets its cookie, with which it may prove itself. One that did so and still found none is
       // left alone, or two full nodes would greet each other for ever.
-      if hello.wantsReply, !proves, isFirstAnswer() { sendHello(to: sender, echo: hello.cookie.value, wantsReply: true, place: nil) }
+      if hello.wantsReply, !proves, isFirstAnswer() {
+        sendHello(to: sender, echo: hello.cookie.value, wantsReply: true, place: nil)
+      }
       return
     }
     if proves {

@@ -2,6 +2,7 @@
 
 /// What came of one changed key.
 public struct ReloadAnswer: Sendable, Hashable, Codable {
+  /// How a change can end.
   public enum Outcome: String, Sendable, Hashable, Codable, CaseIterable {
     /// It is in force now.
     case applied

@@ -1,6 +1,7 @@
 // Random: the seeded streams that every chance decision comes from, and the keyed hash behind cookies.
 
-/// One stream of random numbers (xoshiro256**): the same seed gives the same numbers on every machine and in every build.
+/// One stream of random numbers (xoshiro256**): the same seed gives the same numbers on every machine and in every
+/// build.
 @frozen public struct RandomStream: RandomNumberGenerator, Sendable {
   @usableFromInline var s0: UInt64
   @usableFromInline var s1: UInt64

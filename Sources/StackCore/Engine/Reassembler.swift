@@ -16,7 +16,8 @@ enum PieceOutcome {
 ///
 /// Only pieces that show the cookie we gave to their sender come here, so whoever sends one receives at the address it
 /// sends from. A sender has at most `perSource` unfinished messages, all senders together `slotLimit`; beyond that the
-/// oldest unfinished one of the same sender goes, then the oldest of all. A message's buffer is its claimed size, at most
+/// oldest unfinished one of the same sender goes, then the oldest of all. A message's buffer is its claimed size, at
+/// most
 /// 64 KiB, and counts within these limits whether filled or not.
 struct Reassembler: ~Copyable {
   /// The largest message that may be split.

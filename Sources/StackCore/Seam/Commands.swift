@@ -6,6 +6,7 @@ public struct CommandError: Error, Hashable, Sendable, CustomStringConvertible {
   public enum Kind: String, Sendable, Codable, CaseIterable {
     case invalid, notFound, conflict, refused, unavailable, cancelled, failed
   }
+  /// What kind of refusal this is.
   public var kind: Kind
   /// A stable word for programs, such as `no-route`.
   public var code: String

@@ -2,9 +2,9 @@
 
 /// Names a kind of event and its type.
 ///
-/// The layer that publishes it declares it with `setup.event`; another layer that imports the port from shared vocabulary
-/// may subscribe. A port is also the way in for requests that have an effect: who wants something done publishes, and the
-/// layer that does it subscribes.
+/// The layer that publishes it declares it with `setup.event`; another layer that imports the port from shared
+/// vocabulary may subscribe. A port is also the way in for requests that have an effect: who wants something done
+/// publishes, and the layer that does it subscribes.
 public struct EventPort<Event: Codable & Sendable>: Sendable {
   public let name: String
   public let summary: String
@@ -57,7 +57,9 @@ public enum NodeNews {
 
 /// Published by the core when its knowledge of a neighbour changes.
 public struct NeighbourChange: Codable, Sendable {
+  /// What can change.
   public enum Change: String, Codable, Sendable, CaseIterable { case added, strata, proven, removed }
+  /// Whom it concerns, and what has changed.
   public var address: Address
   public var change: Change
   public init(address: Address, change: Change) {

@@ -102,7 +102,8 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
 
   // MARK: Work, storage, files
 
-  /// Has work done elsewhere, and its result brought back as a call. False (and the work isn't done) when too much waits.
+  /// Has work done elsewhere, and its result brought back as a call. False (and the work isn't done) when too much
+  /// waits.
   @discardableResult public func offload<Result: Sendable>(
     _ work: @escaping @Sendable () -> Result,
     then: @escaping (Layer) -> (Result, borrowing LayerContext<Layer>) -> Void

@@ -53,8 +53,8 @@ public final class LayerSetup<Layer: ProtocolLayer> {
     }
   }
 
-  /// Like `on`, but hands over the reader itself, for messages too large to be copied. What can't be read must be thrown
-  /// before anything is done.
+  /// Like `on`, but hands over the reader itself, for messages too large to be copied. What can't be read must be
+  /// thrown before anything is done.
   @inlinable public func onRaw<Message: WireMessage>(
     _ number: UInt32, _: Message.Type,
     _ handler: @escaping (Layer) -> (inout WireReader, Address, borrowing LayerContext<Layer>) throws(WireError) -> Void

@@ -38,11 +38,13 @@ public final class Histogram {
 
 /// A metric as it stands in the registry.
 public struct MetricDescription {
+  /// Where its value comes from.
   public enum Source {
     case counter(Counter)
     case gauge(() -> Double)
     case histogram(Histogram)
   }
+  /// Whose it is, what it is called, and where its value comes from.
   public var layer: String
   public var name: String
   public var summary: String

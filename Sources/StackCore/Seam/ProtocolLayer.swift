@@ -2,9 +2,9 @@
 
 /// A feature of a node: a deterministic state machine that shares the node's one socket with the other layers.
 ///
-/// A layer is built once, declares in its initialiser all it takes part in, and then is only ever called by its node, one
-/// call at a time. Whatever it wants of the world (time, chance, sending, timers, files) it asks of the context it is lent,
-/// so that the same code runs on a socket and in a simulation of thousands of nodes.
+/// A layer is built once, declares in its initialiser all it takes part in, and then is only ever called by its node,
+/// one call at a time. Whatever it wants of the world (time, chance, sending, timers, files) it asks of the context it
+/// is lent, so that the same code runs on a socket and in a simulation of thousands of nodes.
 public protocol ProtocolLayer: AnyObject, SendableMetatype {
   /// The layer's section of the node's JSON file.
   associatedtype Config: LayerConfig = NoConfig

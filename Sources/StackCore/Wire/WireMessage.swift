@@ -2,8 +2,8 @@
 
 /// A message on the wire.
 ///
-/// A type lists its fields once, in ascending order of their numbers, and is thereby read, written, printed as .proto and
-/// decoded to JSON:
+/// A type lists its fields once, in ascending order of their numbers, and is thereby read, written, printed as .proto
+/// and decoded to JSON:
 ///
 /// ```swift
 /// struct Rumor: WireMessage {
@@ -16,8 +16,8 @@
 /// }
 /// ```
 ///
-/// Plain values are always written, zero too; optionals and empty lists are left out; unknown fields are skipped. A type
-/// for which that is too slow may write `init(from:)` and `encode(into:)` by hand.
+/// Plain values are always written, zero too; optionals and empty lists are left out; unknown fields are skipped. A
+/// type for which that is too slow may write `init(from:)` and `encode(into:)` by hand.
 public protocol WireMessage: Sendable {
   /// A message with every field at its default.
   init()

@@ -13,6 +13,7 @@ public struct WireFieldSchema: Sendable, Hashable {
   /// How often it stands there.
   public enum Presence: Sendable, Hashable { case always, optional, repeated }
 
+  /// As the message's own list of fields says.
   public var number: UInt32
   public var name: String
   public var kind: Kind

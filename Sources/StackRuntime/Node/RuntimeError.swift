@@ -14,9 +14,11 @@ public struct RuntimeError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The control port can't be had.
     case control
   }
+  /// Which kind this is.
   public var kind: Kind
   /// The key of the node's configuration that it concerns, such as `listen` or `layers.gossip.interval`; may be empty.
   public var path: String
+  /// What is wrong and what would be right, for people.
   public var message: String
 
   /// An error of this kind, about this key.

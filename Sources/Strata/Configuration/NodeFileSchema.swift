@@ -46,8 +46,8 @@ extension NodeFile {
     return .object(members)
   }
 
-  /// A file to start from: every setting of the core and of some layers with its default, after a comment that says what
-  /// it is. Settings that have no value by default stand in their comment only.
+  /// A file to start from: every setting of the core and of some layers with its default, after a comment that says
+  /// what it is. Settings that have no value by default stand in their comment only.
   public static func starting(
     name: String?, layers: [any ProtocolLayer.Type], schemaReference: String?
   ) -> JSON {
