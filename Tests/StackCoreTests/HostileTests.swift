@@ -91,7 +91,7 @@ private func hello(cookie: UInt64, echo: UInt64 = 0, wantsReply: Bool = true, na
     ])
     exchange.start()
     exchange.nodes[0].receive(hello(cookie: 66), from: b)
-    exchange.passes = { _ in exchange.delivered.count < 100 }
+    exchange.passes = { [unowned exchange] _ in exchange.delivered.count < 100 }
     exchange.pump()
     #expect(exchange.delivered.count < 10)
   }
