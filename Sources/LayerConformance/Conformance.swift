@@ -6,7 +6,8 @@ import StackSim
 public struct ConformanceOptions: Sendable {
   /// From which all chance comes.
   public var seed: UInt64 = 1
-  /// How many messages of each kind of damage are tried on each of the layer's fields, and how many inputs on each command.
+  /// How many messages of each kind of damage are tried on each of the layer's fields, and how many inputs on each
+  /// command.
   public var rounds = 100
   /// How many messages a flood has, and from how many addresses.
   public var floodMessages = 100_000
@@ -42,7 +43,9 @@ public struct ConformanceReport: Sendable, CustomStringConvertible {
       return ([head] + problems.map { "       - \($0)" }).joined(separator: "\n")
     }
   }
+  /// The layer that was checked.
   public var layer: String
+  /// What was checked, in order.
   public var checks: [Check]
   /// Whether every promise is kept.
   public var passed: Bool { checks.allSatisfy(\.passed) }

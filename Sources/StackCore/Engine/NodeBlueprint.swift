@@ -32,8 +32,8 @@ public struct NodeLimits: Sendable {
   public var neighbours = 1024
   /// How many bytes may wait to be sent.
   public var outboxBytes = 4 << 20
-  /// The largest datagram sent where nothing larger is proven, taken into `smallestPathLimit` ... `largestDatagram`; nil:
-  /// 1,200 bytes, and large on loopback.
+  /// The largest datagram sent where nothing larger is proven, taken into `smallestPathLimit` ... `largestDatagram`;
+  /// nil: 1,200 bytes, and large on loopback.
   public var pathLimit: Int?
   /// How many jobs may be under way.
   public var jobs = 1024
@@ -70,8 +70,8 @@ public enum DropReason: String, CaseIterable, Sendable {
   case tooLarge = "too-large"
   /// A datagram from an address that nobody can have: port 0, a group, none at all.
   case badSender = "bad-sender"
-  /// A large message whose receiver never introduced itself, or an answer to a stranger that would be over three times what
-  /// came from it.
+  /// A large message whose receiver never introduced itself, or an answer to a stranger that would be over three times
+  /// what came from it.
   case unproven
   /// A piece without the cookie that we gave to its sender.
   case badCookie = "bad-cookie"

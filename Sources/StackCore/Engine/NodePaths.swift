@@ -158,8 +158,8 @@ extension Node {
     return true
   }
 
-  /// A neighbour's mark is believed only of a Hello that shows ours: whoever can't receive at the address it writes on its
-  /// datagrams can neither pass for proven nor put another mark in the place of the true one.
+  /// A neighbour's mark is believed only of a Hello that shows ours: whoever can't receive at the address it writes on
+  /// its datagrams can neither pass for proven nor put another mark in the place of the true one.
   private func receiveHello(_ hello: Hello, from sender: Address) {
     guard sender != address else { return }
     let proves = hello.echo.value == cookie(for: sender)
@@ -171,8 +171,8 @@ extension Node {
     }
     heard(sender, strata: true, introducing: false)
     guard let place = neighbours.find(sender) else {
-      // No room: a stranger still gets its cookie, with which it may prove itself. One that did so and still found none is
-      // left alone, or two full nodes would greet each other for ever.
+      // No room: a stranger still gets its cookie, with which it may prove itself. One that did so and still found
+      // none is left alone, or two full nodes would greet each other for ever.
       if hello.wantsReply, !proves, isFirstAnswer() {
         sendHello(to: sender, echo: hello.cookie.value, wantsReply: true, place: nil)
       }
@@ -339,8 +339,8 @@ extension Node {
     }
   }
 
-  /// Gives up messages whose receiver never introduced itself. Where it may be a Peerster, which only somebody else said
-  /// to be Strata, their own messages go whole after all, as to any Peerster.
+  /// Gives up messages whose receiver never introduced itself. Where it may be a Peerster, which only somebody else
+  /// said to be Strata, their own messages go whole after all, as to any Peerster.
   private func giveUp(_ waiting: WaitingMessages, to place: Int) {
     let maybePeerster = speaksPeerster && !neighbours[place].isProven
     if maybePeerster { neighbours[place].isStrata = false }

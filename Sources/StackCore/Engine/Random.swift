@@ -19,8 +19,8 @@
 
   /// The stream that belongs to a name under a seed, so that each layer of each node draws its own.
   ///
-  /// Four numbers in a row give a stream's state away, and by it the seed it began with. So that seed is a keyed hash of
-  /// the name: who sees the numbers of one name learns nothing of the node's seed, nor of any other name's stream.
+  /// Four numbers in a row give a stream's state away, and by it the seed it began with. So that seed is a keyed hash
+  /// of the name: who sees the numbers of one name learns nothing of the node's seed, nor of any other name's stream.
   public init(seed: UInt64, name: String) {
     self.init(seed: SipKey(k0: seed, k1: 0).hash([stableHash(name.utf8), UInt64(name.utf8.count), 0]))
   }

@@ -21,8 +21,8 @@
 public protocol WireMessage: Sendable {
   /// A message with every field at its default.
   init()
-  /// Visits each field, in ascending order, and nothing else: it runs several times when fields come in another order, and
-  /// not at all for an empty message. What the message's own rule forbids is refused by `check`.
+  /// Visits each field, in ascending order, and nothing else: it runs several times when fields come in another order,
+  /// and not at all for an empty message. What the message's own rule forbids is refused by `check`.
   mutating func fields(_ field: inout some WireFields) throws(WireError)
   /// Refuses, by throwing, what the message's own rule forbids; called once all of it has been read.
   func check() throws(WireError)
@@ -72,6 +72,7 @@ extension WireFields {
 extension WireMessage {
   public static var messageName: String { String(describing: Self.self) }
 
+  /// Nothing is refused, unless a message says otherwise.
   @inlinable public func check() throws(WireError) {}
 
   @inlinable public init(from reader: inout WireReader) throws(WireError) {
