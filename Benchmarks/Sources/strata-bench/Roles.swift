@@ -7,6 +7,9 @@ import StackSim
 
 let pieceSize = 1200
 
+/// Whether runs of datagrams leave and come in one piece; `PLAIN=1` has every datagram go by itself.
+let usesSegments = getenv("PLAIN") == nil
+
 /// A node on loopback with one layer, in a data directory of its own.
 func makeNode(
   _ layer: any ProtocolLayer.Type, _ section: JSON, peer: UInt16? = nil, pathLimit: Int? = nil, control: Bool = false
@@ -19,6 +22,7 @@ func makeNode(
   options.layers = [(layer, section)]
   options.limits.pathLimit = pathLimit
   options.logLevel = .error
+  options.socket.offload = usesSegments
   if control { options.control = Address(ipv4: 0x7f00_0001, port: 0) }
   if let peer { options.peers = ["127.0.0.1:\(peer)"] }
   return try RealNode(options, log: LogSink())

@@ -92,7 +92,7 @@ public final class RealNode {
       throw RuntimeError(building: error)
     }
     do throws(SocketError) {
-      socket = try DatagramSocket(bind: options.listen)
+      socket = try DatagramSocket(bind: options.listen, options: options.socket)
     } catch {
       throw RuntimeError(.network, path: "listen", error.message)
     }
