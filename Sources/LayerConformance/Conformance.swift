@@ -6,7 +6,8 @@ import StackSim
 public struct ConformanceOptions: Sendable {
   /// From which all chance comes.
   public var seed: UInt64 = 1
-  /// How many messages of each kind of damage are tried on each of the layer's fields, and how many inputs on each command.
+  /// How many messages of each kind of damage are tried on each of the layer's fields, and how many inputs on each
+  /// command.
   public var rounds = 100
   /// How many messages a flood has, and from how many addresses.
   public var floodMessages = 100_000
@@ -42,6 +43,7 @@ public struct ConformanceReport: Sendable, CustomStringConvertible {
       return ([head] + problems.map { "       - \($0)" }).joined(separator: "\n")
     }
   }
+  /// The layer's name, and each promise with what came of it.
   public var layer: String
   public var checks: [Check]
   /// Whether every promise is kept.
