@@ -43,8 +43,9 @@ public struct ConformanceReport: Sendable, CustomStringConvertible {
       return ([head] + problems.map { "       - \($0)" }).joined(separator: "\n")
     }
   }
-  /// The layer's name, and each promise with what came of it.
+  /// The layer that was checked.
   public var layer: String
+  /// What was checked, in order.
   public var checks: [Check]
   /// Whether every promise is kept.
   public var passed: Bool { checks.allSatisfy(\.passed) }

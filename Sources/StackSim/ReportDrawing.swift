@@ -51,13 +51,13 @@ func coordinate(_ value: Double) -> String {
   return sign + "\(tenths.magnitude / 10)" + (rest == 0 ? "" : ".\(rest)")
 }
 
-/// The next of 1, 2, 4, 5 and 8 times a power of ten, all of which quarter well.
+/// The next number that quarters well, a few to each power of ten.
 func niceCeiling(_ value: Double) -> Double {
   guard value > 0, value < 1e300 else { return 1 }
   var scale = 1.0
   while scale < value / 10 { scale *= 10 }
   while scale > value { scale /= 10 }
-  return [1, 2, 4, 5, 8, 10].map { $0 * scale }.first { $0 >= value * 0.9999 } ?? value
+  return [1, 1.2, 1.6, 2, 2.4, 3.2, 4, 4.8, 6, 8, 10].map { $0 * scale }.first { $0 >= value * 0.9999 } ?? value
 }
 
 /// A number on an axis: 1,200 is 1.2k.
@@ -65,7 +65,9 @@ func axisText(_ value: Double) -> String {
   if value >= 1e9 { return SimulationReport.short(value / 1e9) + "G" }
   if value >= 1e6 { return SimulationReport.short(value / 1e6) + "M" }
   if value >= 10_000 { return SimulationReport.short(value / 1e3) + "k" }
-  return SimulationReport.short(value)
+  // Two or three digits are enough on an axis.
+  let scale = value >= 100 ? 1.0 : value >= 10 ? 10 : 100
+  return SimulationReport.short(value < 1 ? value : (value * scale).rounded() / scale)
 }
 
 /// A number with its thousands apart.

@@ -57,9 +57,10 @@ final class Asker: ProtocolLayer {
     return Said(neighbours: context.neighbours.count)
   }
   func count(_ input: Count, _ call: CommandCall<Int, String>, _ context: borrowing LayerContext<Asker>) throws {
-    if input.to < 0 { throw CommandError(.invalid, "a count goes up") }
-    call.progress(1)
     calls.append(call)
+    if input.to < -1 { call.finish("below") }
+    if input.to < 0 { throw CommandError(.invalid, "a count goes up") }
+    for step in 1...max(1, input.to - 2) { call.progress(step) }
   }
   func cancelled(_ call: CommandCall<Int, String>, _ context: borrowing LayerContext<Asker>) { cancelledCalls += 1 }
 }
@@ -172,6 +173,42 @@ final class Thief: ProtocolLayer {
     guard case .failed(let error) = try #require(replies.last) else { return #expect(Bool(false)) }
     #expect(error.kind == .cancelled)
     #expect(node.queues.callsOpen == 0)
+  }
+
+  @Test func aCallEndsOnceAndItsProgressIsBounded() throws {
+    var limits = NodeLimits()
+    limits.news = 100
+    let node = try Node.make("a", a, layers: [(Asker.self, [:])], limits: limits)
+    node.start(at: node.now)
+    var replies: [CommandReply] = []
+    func flush() { for case .reply(let reply, let sink) in node.takeNews() { sink(reply) } }
+    for to in [-1, -2] {
+      replies = []
+      node.call("asker", "count", ["to": JSON(to)], at: node.now) { replies.append($0) }
+      try layer(Asker.self, of: node).calls.last?.finish("late")
+      flush()
+      #expect(replies.count == 1, "\(replies)")
+      #expect(node.queues.callsOpen == 0)
+    }
+    replies = []
+    node.call("asker", "count", ["to": 100_000], at: node.now) { replies.append($0) }
+    try layer(Asker.self, of: node).calls.last?.finish("done")
+    flush()
+    #expect(replies.count == 101 && replies.last?.isLast == true)
+    #expect(node.dropped(.newsFull) > 90_000)
+  }
+
+  @Test func aNodeThatIsLetGoWithOpenCallsIsGone() throws {
+    func make(calling: Bool) throws -> () -> Bool {
+      let node = try Node.make("a", a, layers: [(Asker.self, [:])])
+      node.start(at: Instant(nanoseconds: 0))
+      if calling { node.call("asker", "count", [:], at: node.now) { _ in } }
+      return { [weak node] in node == nil }
+    }
+    let isGone = try make(calling: false)
+    #expect(isGone())
+    let isGoneWithACall = try make(calling: true)
+    #expect(isGoneWithACall())
   }
 
   @Test func servicesAreBuiltBeforeThoseWhoNeedThem() throws {

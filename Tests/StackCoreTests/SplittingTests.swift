@@ -33,6 +33,7 @@ final class Peersterish: ProtocolLayer {
     var contents = ""
     mutating func fields(_ field: inout some WireFields) throws(WireError) { try field(3, "contents", &contents) }
   }
+  struct Say: CommandInput { @Argument("Bytes.") var size = 5 }
   static let manifest = LayerManifest("peersterish", "Speaks field 1.")
   var received: [String] = []
   init(config: NoConfig, setup: LayerSetup<Peersterish>) {
@@ -42,8 +43,9 @@ final class Peersterish: ProtocolLayer {
   func took(_ simple: Simple, from: Address, _ context: borrowing LayerContext<Peersterish>) {
     received.append(simple.contents)
   }
-  func hello(_ input: NoInput, _ context: borrowing LayerContext<Peersterish>) throws -> Bool {
-    context.sendToNeighbours(Simple(contents: "hello"), as: 1)
+  func hello(_ input: Say, _ context: borrowing LayerContext<Peersterish>) throws -> Bool {
+    let contents = "hello" + String(repeating: "!", count: input.size - 5)
+    context.sendToNeighbours(Simple(contents: contents), as: 1)
     return true
   }
 }

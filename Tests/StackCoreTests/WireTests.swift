@@ -195,6 +195,23 @@ import Testing
     #expect(throws: WireError.tooDeep) { try Nest(decoding: Array(repeating: 0x13, count: 100_000)) }
   }
 
+  @Test func aMessagesOwnRuleSeesItWholeInWhateverOrderItCame() throws {
+    struct Ruled: WireMessage {
+      var id: UInt64 = 0
+      var text = ""
+      mutating func fields(_ field: inout some WireFields) throws(WireError) {
+        try field(1, "id", &id)
+        try field(2, "text", &text)
+      }
+      func check() throws(WireError) { if id == 0 { throw .badValue } }
+    }
+    #expect(try Ruled(decoding: [0x08, 1, 0x12, 1, 0x61]).text == "a")
+    #expect(try Ruled(decoding: [0x12, 1, 0x61, 0x08, 1]).id == 1)
+    #expect(throws: WireError.badValue) { try Ruled(decoding: []) }
+    #expect(throws: WireError.badValue) { try Ruled(decoding: [0x12, 1, 0x61]) }
+    #expect(throws: WireError.badValue) { try Ruled(decoding: [0x48, 1]) }
+  }
+
   @Test func numbersOfEveryLength() throws {
     struct One: WireMessage, Equatable {
       var value: UInt64 = 0

@@ -2,6 +2,7 @@
 import LayerConformance
 import StackCore
 import StackSim
+import Synchronization
 import Testing
 
 @Suite struct ConformanceTests {
@@ -21,7 +22,7 @@ import Testing
     try LayerConformance.check(Keeper.self, options: options())
   }
 
-  /// Describes nothing, lists its fields out of order... in all, keeps few promises.
+  /// Keeps few promises.
   final class Sloppy: ProtocolLayer {
     struct Config: LayerConfig {
       @Setting("How many.", in: 5...9) var count = 3
@@ -37,7 +38,7 @@ import Testing
       }
     }
     static let manifest = LayerManifest("sloppy", "")
-    nonisolated(unsafe) static var builds = 0
+    static let heard = Mutex(0)
     init(config: Config, setup: LayerSetup<Sloppy>) {
       setup.on(1002, Lossy.self, Sloppy.heard)
       _ = setup.counter("things", "")
@@ -46,9 +47,13 @@ import Testing
       }
     }
     func heard(_ message: Lossy, _ sender: Address, _ context: borrowing LayerContext<Sloppy>) {
-      Self.builds += 1
-      context.arm(.one(UInt64(Self.builds)), after: .seconds(100_000))
-      if Self.builds % 3 == 0 { context.send(message, as: 1002, to: sender) }
+      // Shared by all nodes and all runs, which no layer may do.
+      let count = Self.heard.withLock { count in
+        count += 1
+        return count
+      }
+      context.arm(.one(UInt64(count)), after: .seconds(100_000))
+      if count % 3 == 0 { context.send(message, as: 1002, to: sender) }
     }
   }
 

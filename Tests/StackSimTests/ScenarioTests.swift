@@ -81,7 +81,7 @@ import Testing
           { "at": "7s", "join": { "peers": [0, 1], "count": 2 } }, { "at": "8s", "leave": "random 2" },
           { "at": "9s", "link": { "loss": 0 } },
           { "at": "2s", "every": "1s", "times": 3, "node": 0, "command": "keeper add" } ],
-        "stop": { "after": "60s", "when": [ { "event": "gossip.rumor", "on": "all" } ],
+        "stop": { "after": "12s",
           "never": [ { "metric": "gossip.known", "atLeast": 3, "on": "any" } ] } }
       """
     let scenario = try Scenario.load(try JSON.parse(text), catalog: catalog)

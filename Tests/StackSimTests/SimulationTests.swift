@@ -50,7 +50,7 @@ var catalog: [any ProtocolLayer.Type] { [Gossip.self, Bulk.self, Keeper.self] }
     simulation.run(for: .milliseconds(1))
     simulation.call(0, "gossip", "publish", ["text": "hello"])
     simulation.run(for: .seconds(5))
-    #expect(hex(simulation.traceHash) == "TRACE")
+    #expect(hex(simulation.traceHash) == "bfca87e6bbbc0370")
   }
 
   @Test(arguments: [0.0, 0.1, 0.5, 1.0]) func lossIsAsOftenAsAsked(_ loss: Double) throws {

@@ -5,36 +5,84 @@ import Testing
 @testable import Strata
 
 @Suite struct NodeFileTests {
-  /// The problems of a text, each as one line.
-  private func problems(_ text: String) -> [String] {
-    do throws(NodeFileError) {
-      _ = try NodeFile.parse(Array(text.utf8), path: "/nodes/alice.json", catalog: testCatalog)
-      return []
-    } catch { return error.problems.map(\.description) }
+  private func parse(_ text: String, _ path: String = "/nodes/alice.json") throws(NodeFileError) -> NodeFile {
+    try NodeFile.parse(Array(text.utf8), path: path, catalog: testCatalog)
   }
 
-  @Test func dump() {
-    for (place, text) in wrong.enumerated() {
-      print("CASE \(place): \(text)")
-      for line in problems(text) { print("  -> \(line)") }
+  @Test("Every mistake is said in exact words", arguments: wrongFiles) func mistakes(_ wrong: Wrong) {
+    do throws(NodeFileError) {
+      _ = try parse(wrong.text)
+      Issue.record("taken as right")
+    } catch {
+      #expect(error.problems.map(\.description) == wrong.problems)
     }
   }
-}
 
-let wrong: [String] = [
-  #""alice""#, #"[]"#, #"{"name": 5}"#, #"{"name": ""}"#, #"{"name": "a/b"}"#, #"{"name": " a"}"#,
-  #"{"name": "a\u202eb"}"#, #"{"name": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#, #"{"name": ".."}"#, #"{"nmae": "a"}"#,
-  #"{"layer": {}}"#, #"{"colour": 1}"#, #"{"listen": 5000}"#, #"{"listen": "localhost:5000"}"#, #"{"listen": "127.0.0.1"}"#,
-  #"{"listen": "224.0.0.1:5000"}"#, #"{"peers": "127.0.0.1:5001"}"#, #"{"peers": [5001]}"#, #"{"peers": ["127.0.0.1"]}"#,
-  #"{"peers": ["127.0.0.1:0"]}"#, #"{"peers": ["0.0.0.0:5000"]}"#, #"{"peers": ["300.0.0.1:5000"]}"#,
-  #"{"peers": ["a.example:5000", "a.example:5000"]}"#, #"{"peers": ["a_b.-c:99"]}"#, #"{"data": ""}"#, #"{"control": "0.0.0.0:8080"}"#,
-  #"{"control": "8080"}"#, #"{"control": true}"#, #"{"pathLimit": "small"}"#, #"{"pathLimit": 100}"#, #"{"pathLimit": "1MiB"}"#,
-  #"{"outbox": "1KiB"}"#, #"{"outbox": "lots"}"#, #"{"neighbours": 0}"#, #"{"neighbours": 1.5}"#, #"{"durability": "proces"}"#, #"{"workers": -1}"#,
-  #"{"log": "xml"}"#, #"{"logLevel": "warn"}"#, #"{"seed": -1}"#, #"{"layers": []}"#, #"{"layers": {"chatt": {}}}"#,
-  #"{"layers": {"wings": {}}}"#, #"{"layers": {"chat": true}}"#, #"{"layers": {"chat": {"intervall": "1s"}}}"#,
-  #"{"layers": {"chat": {"interval": 5}}}"#, #"{"layers": {"chat": {"interval": "1ms"}}}"#, #"{"layers": {"chat": {"lines": 101}}}"#,
-  #"{"layers": {"chat": {"size": "1B"}}}"#, #"{"layers": {"chat": {"mood": "loudd"}}}"#, #"{"layers": {"chat": {"deaf": ["a", "b", "c"]}}}"#,
-  #"{"layers": {"chat": {"deaf": [1]}}}"#, #"{"layers": {"chat": {"chance": 2}}}"#, #"{"layers": {"chat": {"quiet": "no"}}}"#,
-  #"{"layers": {"needy": {}}}"#, #"{"layers": {"hopeless": {}}}"#, #"{"layers": {"chat": {}, "parrot": {}}}"#, #"{"layers": {"tree": {"height": 3}}}"#,
-  #"{"name": "a", "name": "b"}"#, "{\"name\": \"a\",\n  \"peers\": [,]}", "{\"name\": \"a\"", "", #"{"name": 1, "log": 2, "layers": {"chat": {"lines": 0}}}"#,
-]
+  @Test("An empty file is a node with all defaults") func defaults() throws {
+    let file = try parse("{}")
+    #expect(file.name == "alice")
+    #expect(file.listen == Address("127.0.0.1:5000"))
+    #expect(file.control == Address("127.0.0.1:0"))
+    #expect(file.data == "/nodes/data/alice")
+    #expect(file.peers.isEmpty && file.layers.isEmpty)
+    #expect(file.pathLimit == nil && file.outbox == 4 << 20 && file.neighbours == 1024 && file.workers == 0)
+    #expect(file.durability == .process && file.log == .text && file.logLevel == .info && file.seed == nil)
+  }
+
+  @Test("What stands in a file is taken") func values() throws {
+    let file = try parse(
+      #"""
+      { "$schema": "./s.json", "//": "a comment", "// name": 5, "name": "Böb", "listen": "[::]:6000",
+        "peers": ["127.0.0.1:5001", "peer.example.org:5002"], "data": "../here", "control": "[::1]:8080",
+        "pathLimit": "1KiB", "outbox": 65536, "neighbours": 5, "durability": "power", "workers": 2, "log": "json",
+        "logLevel": "debug", "seed": 18446744073709551615,
+        "layers": { "//": 1, "needy": {}, "chat": { "// lines": "how many", "lines": 3 } } }
+      """#)
+    #expect(file.name == "Böb" && file.listen == Address("[::]:6000") && file.peers.count == 2)
+    #expect(file.data == "/nodes/../here" && file.control == Address("[::1]:8080"))
+    #expect(file.pathLimit == 1024 && file.outbox == 65536 && file.neighbours == 5 && file.workers == 2)
+    #expect(file.durability == .power && file.log == .json && file.logLevel == .debug && file.seed == .max)
+    #expect(file.layers.map { $0.type.manifest.name } == ["needy", "chat"])
+    #expect(file.layers[1].section == ["lines": 3])
+  }
+
+  @Test("The control port is off by any of three words", arguments: [#""off""#, "null", "false"])
+  func controlOff(_ word: String) throws {
+    let file = try parse(#"{"control": \#(word)}"#)
+    #expect(file.control == nil)
+    #expect(file.settings["control"] == "off")
+  }
+
+  @Test("A file's own name is the node's, unless it is everybody's") func names() throws {
+    #expect(try parse("{}", "/x/bob.json").name == "bob")
+    let host = try parse("{}", "/x/node.json").name
+    #expect(host == (try parse("{}", "/x/strata.json").name))
+    #expect(NodeName.fault(host) == nil)
+  }
+
+  @Test("A line that is not JSON is shown, with the place") func excerpt() throws {
+    do throws(NodeFileError) {
+      _ = try parse("{\n\t\"name\": \"a\" \"b\"\n}")
+      Issue.record("taken as right")
+    } catch {
+      #expect(
+        error.lines == [
+          #"/nodes/alice.json: line 2, column 14: found '"' in an object, expected ',' or '}'"#,
+          #"  2 |  "name": "a" "b""#, "                   ^",
+        ])
+    }
+  }
+
+  @Test("A key that only a restart can change is told of at a reload, and stays so") func restart() throws {
+    var running = try parse(#"{"outbox": "1MiB"}"#)
+    let new = try parse(
+      #"{"outbox": "2MiB", "control": "off", "peers": ["a.b:1"], "logLevel": "debug", "seed": 1, "name": "x"}"#)
+    let paths = ["name", "data", "control", "outbox", "seed"]
+    #expect(running.restartAnswers(for: new).map(\.path) == paths)
+    #expect(running.restartAnswers(for: new).allSatisfy { $0.outcome == .needsRestart })
+    running.takeLiveKeys(of: new)
+    #expect(running.peers == ["a.b:1"] && running.logLevel == .debug)
+    #expect(running.restartAnswers(for: new).map(\.path) == paths)
+    #expect(running.restartAnswers(for: running).isEmpty)
+  }
+}

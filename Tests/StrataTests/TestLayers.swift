@@ -5,7 +5,8 @@ import StackCore
 final class Chat: ProtocolLayer {
   enum Mood: String, Codable, Sendable, CaseIterable { case calm, loud }
   struct Config: LayerConfig {
-    @Setting("How often it speaks.", in: .milliseconds(10) ... .seconds(60), live: true) var interval = Duration.seconds(1)
+    @Setting("How often it speaks.", in: .milliseconds(10) ... .seconds(60), live: true) var interval =
+      Duration.seconds(1)
     @Setting("How many lines are kept.", in: 1...100) var lines = 10
     @Setting("How much a line may hold.", in: .kib(1) ... .kib(64)) var size = ByteCount.kib(8)
     @Setting("How it speaks.") var mood = Mood.calm

@@ -56,6 +56,19 @@ struct Hello: WireMessage {
     try field(5, "name", &name)
   }
   static let longestName = 40
+  /// The bytes of its datagram without the name.
+  static let namelessSize = 27
+
+  /// Whether a name may be shown to people: short, and nothing in it moves a cursor or turns the writing around.
+  static func isShowable(_ name: String) -> Bool {
+    guard !name.isEmpty, name.utf8.count <= longestName else { return false }
+    return name.unicodeScalars.allSatisfy { scalar in
+      switch scalar.properties.generalCategory {
+      case .control, .lineSeparator, .paragraphSeparator: false
+      default: !scalar.properties.isBidiControl
+      }
+    }
+  }
 }
 
 /// A datagram as large as a path might allow, to see whether it arrives.

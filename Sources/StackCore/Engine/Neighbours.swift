@@ -15,11 +15,18 @@ public struct Neighbour: Sendable {
   public var claimedName: String?
   /// The largest datagram that is known to arrive there.
   public var pathLimit: Int
+  /// Datagrams from there in which something was well-formed, and their bytes.
   public var datagramsIn: UInt64 = 0
   public var datagramsOut: UInt64 = 0
   public var bytesIn: UInt64 = 0
   public var bytesOut: UInt64 = 0
 
+  /// When it became known.
+  var since = Instant(nanoseconds: 0)
+  /// Whether we turned to it before it ever spoke.
+  var isChosen = false
+  /// The bytes, with headers, of the core's answers while it hasn't shown that it receives at its address.
+  var answered: UInt64 = 0
   /// The mark that this neighbour wants to see on split messages from us.
   var cookie: UInt64?
   /// When we last introduced ourselves.
@@ -27,6 +34,22 @@ public struct Neighbour: Sendable {
   /// The messages too large for the path, waiting for the neighbour's cookie.
   var waiting: WaitingMessages?
   var probe: PathProbe?
+
+  /// What an IPv4 and a UDP header take, for what goes over the wire in small datagrams is mostly they.
+  static let headerBytes = 28
+
+  /// When it last gave a reason to be kept.
+  var lastSeen: Instant { lastHeard ?? since }
+
+  /// Counts an answer of the core; false when it must not go: nobody shall have us send a third party, whose address it
+  /// writes on its datagrams, over three times what it sent itself.
+  mutating func spend(_ size: Int) -> Bool {
+    if isProven || isChosen || configured { return true }
+    let wire = UInt64(size + Self.headerBytes)
+    guard answered + wire <= 3 * (bytesIn + datagramsIn * UInt64(Self.headerBytes)) else { return false }
+    answered += wire
+    return true
+  }
 }
 
 /// Large messages that wait until their receiver has introduced itself.
@@ -80,7 +103,7 @@ struct NeighbourTable {
       return (slots.count - 1, nil)
     }
     guard let victim = victim(),
-      (slots[victim].lastHeard ?? Instant(nanoseconds: .min)) + Self.silence < now
+      slots[victim].lastSeen + Self.silence < now
         || (neighbour.isProven && !slots[victim].isProven)
     else { return nil }
     let evicted = slots[victim].address
@@ -113,6 +136,6 @@ struct NeighbourTable {
 
   private static func goesBefore(_ left: Neighbour, _ right: Neighbour) -> Bool {
     if left.isProven != right.isProven { return !left.isProven }
-    return (left.lastHeard?.nanoseconds ?? .min) < (right.lastHeard?.nanoseconds ?? .min)
+    return left.lastSeen < right.lastSeen
   }
 }

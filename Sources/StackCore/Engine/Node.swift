@@ -29,8 +29,10 @@ public final class Node {
   var neighbours: NeighbourTable
   var timers = TimerQueue()
   var reassembler = Reassembler()
-  var coreRandom: RandomStream
-  var cookieKey: SipKey
+  /// Marks and numbers on the wire come from keys of their own, so that none gives another away.
+  let cookieKey: SipKey
+  private let numberKey: SipKey
+  private var numbersDrawn: UInt64 = 0
   var scratch = WireWriter(limit: NodeLimits.largestMessage + 64)
 
   var commands: [RegisteredCommand] = []
@@ -59,11 +61,15 @@ public final class Node {
   private var sendingPort = 0
   private var sendingTo = Address(high: 0, low: 0, port: 0)
   private var sendingPlace: Int?
+  /// The size of the datagram being received, and whether its sender's neighbour has yet to be credited with it.
+  private(set) var receivingBytes = 0
+  var receivingIsNew = false
+  /// What the core may still answer to the present datagram's sender if that is no neighbour.
+  var strangerAllowance = 0
+  /// Whether the core has answered the present datagram: once is enough, however many questions it holds.
+  var coreHasAnswered = false
   /// The field being received.
   private var receivingNumber: UInt32 = 0
-  /// Whether the core has answered the present datagram. One answer a datagram, so that a forged sender's datagram full
-  /// of introductions or probes isn't turned into a flood for whoever really has that address.
-  var coreHasAnswered = false
   /// Whether a layer speaks the Peersters' own messages, so that a neighbour may be one of them.
   private(set) var speaksPeerster = false
   var armedCoreTimers: Set<Int32> = []
@@ -120,8 +126,8 @@ public final class Node {
     filesFor = files
     outbox = Outbox(limit: blueprint.limits.outboxBytes)
     neighbours = NeighbourTable(limit: blueprint.limits.neighbours)
-    coreRandom = RandomStream(seed: blueprint.seed, name: "core")
-    cookieKey = SipKey(k0: coreRandom.next(), k1: coreRandom.next())
+    cookieKey = SipKey(seed: blueprint.seed, name: "core.cookies")
+    numberKey = SipKey(seed: blueprint.seed, name: "core.numbers")
     try declareCorePorts()
     for (type, section) in try buildOrder(blueprint.layers) { try add(type, section: section) }
   }
@@ -153,10 +159,10 @@ public final class Node {
       files: filesFor(manifest.name))
     slot.settings = try JSON(encoding: config)
     slots.append(slot)
+    let setup = LayerSetup<Layer>(node: self, slot: slot)
+    // They hold the setup, and it holds the node: kept, they would keep the node for ever.
+    defer { setup.bindings = [] }
     do {
-      let setup = LayerSetup<Layer>(node: self, slot: slot)
-      // Some of them hold the setup, which would otherwise keep itself, and this node, for ever.
-      defer { setup.bindings = [] }
       let layer = try Layer(config: config, setup: setup)
       if let failure = setup.failures.first { throw failure }
       for service in manifest.provides where services[service]?.owner != slot.index {
@@ -169,7 +175,14 @@ public final class Node {
       slots.removeLast()
       throw error
     }
-    speaksPeerster = ports.hasPeersterPorts
+    noticePeersters()
+  }
+
+  /// Whether a neighbour may be a Peerster has changed: what was taken for granted of the unproven no longer is.
+  private func noticePeersters() {
+    guard speaksPeerster != ports.hasPeersterPorts else { return }
+    speaksPeerster.toggle()
+    for place in 0..<neighbours.count where !neighbours[place].isProven { neighbours[place].isStrata = !speaksPeerster }
   }
 
   /// Takes back all that a layer has registered.
@@ -183,7 +196,7 @@ public final class Node {
     subscriptions.removeAll { $0.owner == owner }
     for name in services.filter({ $0.value.owner == owner }).keys.sorted() { services[name] = nil }
     for id in completions.filter({ $0.value.owner == owner }).keys.sorted() { completions[id] = nil }
-    speaksPeerster = ports.hasPeersterPorts
+    noticePeersters()
   }
 
   // MARK: The driver's side
@@ -201,11 +214,10 @@ public final class Node {
   public func stop(at time: Instant) {
     advance(to: time)
     for call in openCalls { call.cancel(CommandError(.unavailable, code: "stopping", "the node stops")) }
-    for slot in slots.reversed() {
-      slot?.stop(self)
-      slot?.cancelTimers(self)
-    }
+    for slot in slots.reversed() { slot?.stop(self) }
     settle()
+    // Only now, for the last events may have armed some.
+    for slot in slots { slot?.cancelTimers(self) }
     isRunning = false
   }
 
@@ -214,13 +226,13 @@ public final class Node {
     advance(to: time)
     datagramsIn &+= 1
     bytesIn &+= UInt64(datagram.byteCount)
-    coreHasAnswered = false
     if datagram.byteCount == 0 { return drop(.empty) }
+    guard sender.canBeNeighbour else { return drop(.badSender) }
+    receivingBytes = datagram.byteCount
+    receivingIsNew = true
+    coreHasAnswered = false
+    strangerAllowance = 3 * (datagram.byteCount + Neighbour.headerBytes)
     do throws(WireError) { try dispatch(datagram, from: sender, whole: false) } catch { drop(.malformed) }
-    if let place = neighbours.find(sender) {
-      neighbours[place].datagramsIn &+= 1
-      neighbours[place].bytesIn &+= UInt64(datagram.byteCount)
-    }
     if !queue.isEmpty { settle() }
   }
 
@@ -273,6 +285,7 @@ public final class Node {
     }
     outbox.taken += taken.entries
     if taken.bytes > 0, !outbox.isEmpty {
+      precondition(taken.bytes < outbox.entries[outbox.taken].byteCount)
       outbox.entries[outbox.taken].offset += taken.bytes
       outbox.entries[outbox.taken].byteCount -= taken.bytes
       bytesOut &+= UInt64(taken.bytes)
@@ -399,6 +412,12 @@ public final class Node {
   }
 
   // MARK: Inside
+
+  /// A number that nobody can guess from those before it.
+  func drawNumber() -> UInt64 {
+    numbersDrawn += 1
+    return numberKey.hash([numbersDrawn, 0, 0])
+  }
 
   func advance(to time: Instant) { if time > now { now = time } }
 

@@ -28,11 +28,12 @@ public struct NodeBlueprint {
 
 /// The bounds of a node's own tables and buffers.
 public struct NodeLimits: Sendable {
-  /// How many neighbours are kept, beyond those in the configuration.
+  /// How many neighbours are kept. Those in the configuration count, and always find a place.
   public var neighbours = 1024
   /// How many bytes may wait to be sent.
   public var outboxBytes = 4 << 20
-  /// The largest datagram sent where nothing larger is proven; nil: 1,200 bytes, and large on loopback.
+  /// The largest datagram sent where nothing larger is proven, taken into `smallestPathLimit` ... `largestDatagram`;
+  /// nil: 1,200 bytes, and large on loopback.
   public var pathLimit: Int?
   /// How many jobs may be under way.
   public var jobs = 1024
@@ -43,6 +44,8 @@ public struct NodeLimits: Sendable {
   /// How many answers, events and log lines may wait for the driver.
   public var news = 65_536
 
+  /// The least that a path must carry, so that 64 KiB go in no more pieces than a receiver takes.
+  public static let smallestPathLimit = Reassembler.smallestPiece + Piece.overhead
   /// What every path is taken to carry.
   public static let safePathLimit = 1_200
   /// What a UDP datagram can carry at the most.
@@ -65,7 +68,10 @@ public enum DropReason: String, CaseIterable, Sendable {
   case notStrata = "not-strata"
   /// A message larger than can be sent.
   case tooLarge = "too-large"
-  /// A large message whose receiver never introduced itself.
+  /// A datagram from an address that nobody can have: port 0, a group, none at all.
+  case badSender = "bad-sender"
+  /// A large message whose receiver never introduced itself, or an answer to a stranger that would be over three times
+  /// what came from it.
   case unproven
   /// A piece without the cookie that we gave to its sender.
   case badCookie = "bad-cookie"

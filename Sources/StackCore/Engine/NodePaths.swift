@@ -46,7 +46,9 @@ extension Node {
     announce(peer, .removed)
   }
 
-  private func insert(_ neighbour: Neighbour) -> Int? {
+  private func insert(_ newcomer: Neighbour) -> Int? {
+    var neighbour = newcomer
+    neighbour.since = now
     guard let (place, evicted) = neighbours.add(neighbour, at: now) else {
       drop(.neighboursFull)
       return nil
@@ -61,7 +63,9 @@ extension Node {
   }
 
   /// A well-formed message has come from an address.
-  func heard(_ sender: Address, strata: Bool) {
+  func heard(_ sender: Address, strata: Bool, introducing: Bool = true) {
+    // A node is no neighbour of its own, whoever writes its address on a datagram.
+    guard sender != address else { return }
     let place: Int
     if let known = neighbours.find(sender) {
       place = known
@@ -72,16 +76,24 @@ extension Node {
       place = added
     }
     neighbours[place].lastHeard = now
+    if receivingIsNew {
+      receivingIsNew = false
+      neighbours[place].datagramsIn &+= 1
+      neighbours[place].bytesIn &+= UInt64(receivingBytes)
+    }
     if strata, !neighbours[place].isStrata {
       neighbours[place].isStrata = true
       announce(sender, .strata)
-      introduce(place, wantsReply: true)
+      if introducing { introduce(place) }
     }
   }
 
   /// What a path is taken to carry before anything is known of it.
   private func pathLimit(for address: Address) -> Int {
-    limits.pathLimit ?? (address.isLoopback ? NodeLimits.largestDatagram : NodeLimits.safePathLimit)
+    if let limit = limits.pathLimit {
+      return min(max(limit, NodeLimits.smallestPathLimit), NodeLimits.largestDatagram)
+    }
+    return address.isLoopback ? NodeLimits.largestDatagram : NodeLimits.safePathLimit
   }
 
   // MARK: Introductions
@@ -92,21 +104,27 @@ extension Node {
     return mark == 0 ? 1 : mark
   }
 
-  /// Introduces us to a neighbour, at most five times a second.
-  private func introduce(_ place: Int, wantsReply: Bool) {
+  /// Introduces us to a neighbour, at most five times a second, and asks for its introduction.
+  private func introduce(_ place: Int) {
     if let sent = neighbours[place].helloSent, now - sent < .milliseconds(200) { return }
     neighbours[place].helloSent = now
-    sendHello(
-      to: neighbours[place].address, echo: neighbours[place].cookie ?? 0, wantsReply: wantsReply,
-      place: place)
+    sendHello(to: neighbours[place].address, echo: neighbours[place].cookie ?? 0, wantsReply: true, place: place)
   }
 
   private func sendHello(to address: Address, echo: UInt64, wantsReply: Bool, place: Int?) {
     var label = name
     while label.utf8.count > Hello.longestName { label.removeLast() }
+    if !mayAnswer(place, Hello.namelessSize + label.utf8.count) { label = "" }
     let hello = Hello(
       cookie: Fixed64(cookie(for: address)), echo: Fixed64(echo), wantsReply: wantsReply, name: label)
     sendCore(hello, as: CoreField.hello, to: address, place: place)
+  }
+
+  /// Whether the core may answer with so many bytes; see `Neighbour.spend`.
+  private func mayAnswer(_ place: Int?, _ size: Int) -> Bool {
+    guard let place else { return size + Neighbour.headerBytes <= strangerAllowance }
+    var neighbour = neighbours[place]
+    return neighbour.spend(size)
   }
 
   private func sendCore<M: WireMessage>(_ message: M, as number: UInt32, to address: Address, place: Int?) {
@@ -120,21 +138,30 @@ extension Node {
       outbox.writer.truncate(to: start)
       return drop(.outboxFull)
     }
+    let size = outbox.writer.count - start
+    guard mayAnswer(place, size) else {
+      outbox.writer.truncate(to: start)
+      return drop(.unproven)
+    }
+    if let place { _ = neighbours[place].spend(size) } else { strangerAllowance -= size + Neighbour.headerBytes }
     if let port = ports.find(number) {
       ports.ports[port].counts.pointee.messagesOut &+= 1
-      ports.ports[port].counts.pointee.bytesOut &+= UInt64(outbox.writer.count - start)
+      ports.ports[port].counts.pointee.bytesOut &+= UInt64(size)
     }
     append(from: start, to: address, place: place, segmentSize: 0, mayFragment: false)
   }
 
   /// Whether the core may answer the present datagram; true only once.
-  private func mayAnswer() -> Bool {
+  private func isFirstAnswer() -> Bool {
     if coreHasAnswered { return false }
     coreHasAnswered = true
     return true
   }
 
+  /// A neighbour's mark is believed only of a Hello that shows ours: whoever can't receive at the address it writes on
+  /// its datagrams can neither pass for proven nor put another mark in the place of the true one.
   private func receiveHello(_ hello: Hello, from sender: Address) {
+    guard sender != address else { return }
     let proves = hello.echo.value == cookie(for: sender)
     if neighbours.find(sender) == nil, proves {
       // One that receives at its address may take a stranger's place even in a full table.
@@ -142,29 +169,29 @@ extension Node {
         Neighbour(
           address: sender, configured: false, isStrata: true, isProven: true, pathLimit: pathLimit(for: sender)))
     }
-    heard(sender, strata: true)
+    heard(sender, strata: true, introducing: false)
     guard let place = neighbours.find(sender) else {
-      // No room: a stranger still gets its cookie, with which it may prove itself.
-      if hello.wantsReply, mayAnswer() {
+      // No room: a stranger still gets its cookie, with which it may prove itself. One that did so and still found
+      // none is left alone, or two full nodes would greet each other for ever.
+      if hello.wantsReply, !proves, isFirstAnswer() {
         sendHello(to: sender, echo: hello.cookie.value, wantsReply: true, place: nil)
       }
       return
     }
-    // Whoever pretends to be a neighbour could else have us show a mark that the neighbour refuses. One that was
-    // started again and has a new mark proves itself in its next introduction.
-    let isDoubtful = !proves && neighbours[place].cookie.map { $0 != hello.cookie.value } ?? false
-    if !isDoubtful { neighbours[place].cookie = hello.cookie.value }
-    if proves, !neighbours[place].isProven {
-      neighbours[place].isProven = true
-      announce(sender, .proven)
+    if proves {
+      neighbours[place].cookie = hello.cookie.value
+      if Hello.isShowable(hello.name) { neighbours[place].claimedName = hello.name }
+      if !neighbours[place].isProven {
+        neighbours[place].isProven = true
+        announce(sender, .proven)
+      }
     }
-    if hello.name.utf8.count <= Hello.longestName, !hello.name.isEmpty { neighbours[place].claimedName = hello.name }
-    if hello.wantsReply || isDoubtful, mayAnswer() {
+    if hello.wantsReply, isFirstAnswer() {
       neighbours[place].helloSent = now
-      sendHello(
-        to: sender, echo: hello.cookie.value, wantsReply: isDoubtful || !neighbours[place].isProven, place: place)
+      // The echo of a proven one may be missing because it was started again: its new mark needs proof anew.
+      sendHello(to: sender, echo: hello.cookie.value, wantsReply: !proves, place: place)
     }
-    flushWaiting(place)
+    if proves { flushWaiting(place) }
   }
 
   // MARK: Messages of the core
@@ -220,7 +247,8 @@ extension Node {
   private func insertReceiver(_ destination: Address) -> Int? {
     insert(
       Neighbour(
-        address: destination, configured: false, isStrata: !speaksPeerster, pathLimit: pathLimit(for: destination)))
+        address: destination, configured: false, isStrata: !speaksPeerster, pathLimit: pathLimit(for: destination),
+        isChosen: true))
   }
 
   private func append(from offset: Int, to destination: Address, place: Int?, segmentSize: Int, mayFragment: Bool) {
@@ -240,7 +268,7 @@ extension Node {
     let start = packetStart
     let total = scratch.count
     let pieceSize = neighbours[place].pathLimit - Piece.overhead
-    let message = coreRandom.next()
+    let message = drawNumber()
     var index = 0
     var segment = 0
     while index * pieceSize < total {
@@ -296,7 +324,7 @@ extension Node {
     waiting.bytes += scratch.count
     totalWaiting += scratch.count
     neighbours[place].waiting = waiting
-    introduce(place, wantsReply: true)
+    introduce(place)
     arm(.waiting, after: .milliseconds(500))
   }
 
@@ -311,6 +339,29 @@ extension Node {
     }
   }
 
+  /// Gives up messages whose receiver never introduced itself. Where it may be a Peerster, which only somebody else
+  /// said to be Strata, their own messages go whole after all, as to any Peerster.
+  private func giveUp(_ waiting: WaitingMessages, to place: Int) {
+    let maybePeerster = speaksPeerster && !neighbours[place].isProven
+    if maybePeerster { neighbours[place].isStrata = false }
+    for packet in waiting.packets {
+      var reader = WireReader(packet.span.bytes)
+      let number = (try? reader.nextTag())?.number ?? .max
+      guard maybePeerster, number < 32, packet.count <= NodeLimits.largestDatagram else {
+        drop(.unproven)
+        continue
+      }
+      let start = packetStart
+      outbox.writer.writeRaw(packet.span.bytes)
+      if outbox.writer.overflowed {
+        outbox.writer.truncate(to: start)
+        drop(.outboxFull)
+      } else {
+        append(from: start, to: neighbours[place].address, place: place, segmentSize: 0, mayFragment: true)
+      }
+    }
+  }
+
   /// Asks again those who have not introduced themselves; after four times their messages are given up.
   private func retryWaiting() {
     totalWaiting = 0
@@ -319,14 +370,14 @@ extension Node {
       guard var waiting = neighbours[place].waiting else { continue }
       waiting.tries += 1
       if waiting.tries >= 4 {
-        drop(.unproven, UInt64(waiting.packets.count))
         neighbours[place].waiting = nil
+        giveUp(waiting, to: place)
         continue
       }
       neighbours[place].waiting = waiting
       totalWaiting += waiting.bytes
       again = true
-      introduce(place, wantsReply: true)
+      introduce(place)
     }
     if again { arm(.waiting, after: .milliseconds(500)) }
   }
@@ -351,8 +402,9 @@ extension Node {
   private func take(_ fixed: [6 of UInt64], _ data: RawSpan, from sender: Address) throws(WireError) {
     guard fixed[1] == cookie(for: sender) else {
       drop(.badCookie)
-      // A node that was started again has new cookies: tell an old acquaintance.
-      if let place = neighbours.find(sender), neighbours[place].isStrata { introduce(place, wantsReply: false) }
+      // A node that was started again has new cookies, and may know nobody: tell whoever shows an old one.
+      heard(sender, strata: true, introducing: false)
+      if let place = neighbours.find(sender) { introduce(place) }
       return
     }
     heard(sender, strata: true)
@@ -405,7 +457,7 @@ extension Node {
   private func sendProbe(_ place: Int) {
     guard var probe = neighbours[place].probe, !probe.isDone else { return }
     probe.tries += 1
-    probe.nonce = coreRandom.next()
+    probe.nonce = drawNumber()
     neighbours[place].probe = probe
     // 2 bytes of tag, up to 3 of length, 9 of nonce, 1 of tag, up to 3 of length.
     let padding = PathProbe.candidates[probe.candidate] - 17
@@ -420,7 +472,7 @@ extension Node {
       if tag == WireTag(number: 1, type: .fixed64) { nonce = try reader.readFixed64() } else { try reader.skip(tag) }
     }
     heard(sender, strata: true)
-    guard mayAnswer() else { return }
+    guard isFirstAnswer() else { return }
     sendCore(
       PathProbeReply(nonce: Fixed64(nonce)), as: CoreField.probeReply, to: sender, place: neighbours.find(sender))
   }

@@ -129,7 +129,8 @@ extension Node {
     let live = Schema.of(config: Layer.Config.self).liveKeys
     var merged = old
     var answers: [ReloadAnswer] = []
-    for key in new.keys where new[key] != old[key] {
+    // A key that is set no more stands in the old ones only.
+    for key in Array(new.keys) + old.keys.filter({ new[$0] == nil }) where new[key] != old[key] {
       let path = "layers.\(name).\(key)"
       if live.contains(key) {
         merged[key] = new[key]

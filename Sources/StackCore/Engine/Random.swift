@@ -18,8 +18,11 @@
   }
 
   /// The stream that belongs to a name under a seed, so that each layer of each node draws its own.
+  ///
+  /// Four numbers in a row give a stream's state away, and by it the seed it began with. So that seed is a keyed hash
+  /// of the name: who sees the numbers of one name learns nothing of the node's seed, nor of any other name's stream.
   public init(seed: UInt64, name: String) {
-    self.init(seed: seed ^ stableHash(name.utf8))
+    self.init(seed: SipKey(k0: seed, k1: 0).hash([stableHash(name.utf8), UInt64(name.utf8.count), 0]))
   }
 
   private static func splitMix(_ state: inout UInt64) -> UInt64 {
@@ -70,6 +73,18 @@ public func stableHash(_ bytes: some Sequence<UInt8>) -> UInt64 {
 struct SipKey: Sendable {
   let k0: UInt64
   let k1: UInt64
+
+  init(k0: UInt64, k1: UInt64) {
+    self.k0 = k0
+    self.k1 = k1
+  }
+
+  /// The key that belongs to a name under a seed; its stream is used for nothing else.
+  init(seed: UInt64, name: String) {
+    var stream = RandomStream(seed: seed, name: name)
+    k0 = stream.next()
+    k1 = stream.next()
+  }
 
   func hash(_ words: [3 of UInt64]) -> UInt64 {
     var v0 = k0 ^ 0x736f_6d65_7073_6575

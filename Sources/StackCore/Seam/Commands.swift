@@ -35,7 +35,8 @@ public enum CommandReply: Sendable {
 public final class CommandCall<Progress: Codable & Sendable, Output: Codable & Sendable> {
   /// This call's number, unique in its node.
   public let id: UInt64
-  private var node: Node?
+  // Weak, since the node holds the layer that holds the call: a node that is let go must not live on by its open calls.
+  private weak var node: Node?
   private let sink: (CommandReply) -> Void
 
   init(id: UInt64, node: Node, sink: @escaping (CommandReply) -> Void) {
@@ -47,7 +48,7 @@ public final class CommandCall<Progress: Codable & Sendable, Output: Codable & S
   /// Whether the call has ended: finished, failed or cancelled. Whatever is said to it then is ignored.
   public var isOver: Bool { node == nil }
 
-  /// Tells how far it is.
+  /// Tells how far it is. Dropped, and counted, when the driver is far behind.
   public func progress(_ progress: Progress) { send { .progress(try JSON(encoding: progress)) } }
 
   /// Ends the call with its result.
@@ -65,6 +66,8 @@ public final class CommandCall<Progress: Codable & Sendable, Output: Codable & S
     if reply.isLast {
       self.node = nil
       node.callEnded(id)
+    } else if node.news.count >= node.limits.news {
+      return node.drop(.newsFull)
     }
     node.news.append(.reply(reply, to: sink))
   }

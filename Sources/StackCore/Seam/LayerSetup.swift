@@ -134,9 +134,9 @@ public final class LayerSetup<Layer: ProtocolLayer> {
         cancelled?(layer)(call, LayerContext(node, slot))
         call.fail(reason)
       }
+      // Through the call, which ends once only: the handler may have ended it, or kept it, before it threw.
       do { try handler(layer)(decoded, call, LayerContext(node, slot)) } catch {
-        node.callEnded(id)
-        throw error
+        call.fail(CommandError(describing: error))
       }
     }
   }
@@ -239,12 +239,10 @@ public final class LayerSetup<Layer: ProtocolLayer> {
 
   /// A number that is asked for when somebody looks.
   public func gauge(_ name: String, _ summary: String, _ value: @escaping (Layer) -> Double) {
-    bindings.append { [weak node, slot] layer in
-      node?.metrics.append(
-        .init(
-          .init(layer: slot.name, name: name, summary: summary, source: .gauge { [unowned layer] in value(layer) }),
-          owner: slot.index))
-    }
+    // A description may outlive the layer, in the hands of whoever shows the metrics.
+    weak var built: Layer?
+    bindings.append { built = $0 }
+    metric(name, summary, .gauge { built.map(value) ?? 0 })
   }
 
   /// How often values of each size are seen. Without bounds: powers of two from 1 microsecond to 67 seconds.

@@ -42,6 +42,9 @@ public struct Address: Hashable, Sendable {
   /// The IPv4 address as one number, first octet most significant; nil for IPv6.
   @inlinable public var ipv4: UInt32? { isIPv4 ? UInt32(truncatingIfNeeded: low) : nil }
 
+  /// Whether a node can be there: not port 0, not a group of machines, not none.
+  @inlinable var canBeNeighbour: Bool { port != 0 && !isMulticast && !isUnspecified && ipv4 != .max }
+
   /// Whether it means this very machine: 127.0.0.0/8 or ::1.
   @inlinable public var isLoopback: Bool { isIPv4 ? (low >> 24) & 0xff == 127 : high == 0 && low == 1 }
 

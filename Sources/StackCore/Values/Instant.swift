@@ -36,12 +36,14 @@ public struct Instant: Hashable, Comparable, Sendable, Codable {
 
   /// The instant a duration earlier; saturates.
   @inlinable public static func - (left: Instant, right: Duration) -> Instant {
-    left + .nanoseconds(-right.nanoseconds)
+    let (difference, overflow) = left.nanoseconds.subtractingReportingOverflow(right.nanoseconds)
+    return Instant(nanoseconds: overflow ? (right.nanoseconds > 0 ? .min : .max) : difference)
   }
 
-  /// The time from `right` to `left`.
+  /// The time from `right` to `left`; saturates at 292 years.
   @inlinable public static func - (left: Instant, right: Instant) -> Duration {
-    .nanoseconds(left.nanoseconds &- right.nanoseconds)
+    let (difference, overflow) = left.nanoseconds.subtractingReportingOverflow(right.nanoseconds)
+    return .nanoseconds(overflow ? (left.nanoseconds > 0 ? .max : -.max) : difference)
   }
 }
 

@@ -21,9 +21,12 @@
 public protocol WireMessage: Sendable {
   /// A message with every field at its default.
   init()
-  /// Visits each field, in ascending order. A value that the message's own rule forbids may be refused by throwing.
+  /// Visits each field, in ascending order, and nothing else: it runs several times when fields come in another order,
+  /// and not at all for an empty message. What the message's own rule forbids is refused by `check`.
   mutating func fields(_ field: inout some WireFields) throws(WireError)
-  /// Reads a message to the reader's end.
+  /// Refuses, by throwing, what the message's own rule forbids; called once all of it has been read.
+  func check() throws(WireError)
+  /// Reads a message to the reader's end. One written by hand sees to its own rule.
   init(from reader: inout WireReader) throws(WireError)
   /// Writes the message's fields.
   func encode(into writer: inout WireWriter)
@@ -69,6 +72,9 @@ extension WireFields {
 extension WireMessage {
   public static var messageName: String { String(describing: Self.self) }
 
+  /// Nothing is refused, unless a message says otherwise.
+  @inlinable public func check() throws(WireError) {}
+
   @inlinable public init(from reader: inout WireReader) throws(WireError) {
     self.init()
     var visitor = try FieldReader(reader.cursor)
@@ -77,6 +83,7 @@ extension WireMessage {
       try fields(&visitor)
       if !visitor.consumed { try visitor.skipField() }
     }
+    try check()
     reader.cursor.position = reader.cursor.end
   }
 
@@ -84,7 +91,7 @@ extension WireMessage {
     var copy = self
     withUnsafeMutablePointer(to: &writer) { pointer in
       var visitor = FieldWriter(writer: pointer)
-      // A message that refuses its own values writes the fields before the refusal; reading them back refuses too.
+      // Writing refuses nothing.
       try? copy.fields(&visitor)
     }
   }

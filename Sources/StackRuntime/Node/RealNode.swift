@@ -199,6 +199,11 @@ public final class RealNode {
 
   /// Stops on SIGINT and SIGTERM, and reloads on SIGHUP. A second SIGINT or SIGTERM ends the process at once.
   public func handleSignals() {
+    // Whoever started the process may have blocked them, which a process inherits.
+    var wanted = sigset_t()
+    sigemptyset(&wanted)
+    for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&wanted, number) }
+    pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
     for number in [SIGINT, SIGTERM] {
       signals.append(loop.onSignal(number) { [unowned self] in self.stopBySignal(number) })
     }

@@ -44,7 +44,7 @@ struct NodeFileCheck {
       schema.kind = .object(properties + [.init(name: "layers", schema: Schema(.any))])
     }
     let errors = schema.check(.object(core), at: "")
-    problems += errors.map { NodeFileProblem($0) }
+    problems += errors.map { NodeFileProblem(Self.told($0)) }
     func right(_ key: String) -> JSON? {
       errors.contains { $0.path == key || $0.path.hasPrefix(key + "[") } ? nil : core[key]
     }
@@ -54,7 +54,7 @@ struct NodeFileCheck {
     if let listen = right("listen") { checkListen(listen) }
     if let peers = right("peers")?.arrayValue { checkPeers(peers) }
     if let data = right("data")?.stringValue, data.isEmpty || data.utf8.contains(0) {
-      problems.append(.init(path: "data", found: JSON.string(data).shown, expected: "the path of a folder"))
+      problems.append(.init(path: "data", found: JSON.string(data).shown, expected: Self.dataExpected))
     }
     if let control = right("control") { checkControl(control) }
     if let limit = right("pathLimit"), PathLimit(limit) == nil {
@@ -62,8 +62,26 @@ struct NodeFileCheck {
     }
   }
 
+  /// An error about the type of a value that must be more than text says all that it must be.
+  private static func told(_ error: JSONCodingError) -> JSONCodingError {
+    guard error.expected == "text" else { return error }
+    var error = error
+    switch error.path {
+    case "name": error.expected = NodeName.expected
+    case "listen": error.expected = listenExpected
+    case "control": error.expected = controlExpected
+    case "data": error.expected = dataExpected
+    default: if error.path.hasPrefix("peers[") { error.expected = HostAndPort.expected }
+    }
+    return error
+  }
+
+  private static let listenExpected = "an address and a port such as \"127.0.0.1:5000\" or \"[::]:5000\""
+  private static let controlExpected = "a loopback address and a port such as \"127.0.0.1:8080\", or \"off\""
+  private static let dataExpected = "the path of a folder"
+
   private mutating func checkListen(_ json: JSON) {
-    let expected = "an address and a port such as \"127.0.0.1:5000\" or \"[::]:5000\""
+    let expected = Self.listenExpected
     guard let address = Address(json.stringValue ?? "") else {
       return problems.append(.init(path: "listen", found: json.shown, expected: expected))
     }
@@ -89,7 +107,7 @@ struct NodeFileCheck {
   }
 
   private mutating func checkControl(_ json: JSON) {
-    let expected = "a loopback address and a port such as \"127.0.0.1:8080\", or \"off\""
+    let expected = Self.controlExpected
     guard let text = json.stringValue, let address = Address(text) else {
       return problems.append(.init(path: "control", found: json.shown, expected: expected))
     }

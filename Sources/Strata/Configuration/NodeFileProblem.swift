@@ -54,6 +54,7 @@ extension NodeFileProblem {
       let caret = head.count + error.column - 1 - start
       excerpt = [head + String(shown), String(repeating: " ", count: max(0, caret)) + "^"]
     }
-    self.init(path: "", error.description, excerpt: excerpt)
+    let message = error.message.contains(", expected ") ? "found \(error.message)" : error.message
+    self.init(path: "", "line \(error.line), column \(error.column): \(message)", excerpt: excerpt)
   }
 }
