@@ -62,7 +62,8 @@ final class Guestbook: ProtocolLayer {
     setup.on(1010, Entry.self, Guestbook.heard)
     setup.command("sign", "Writes a line into every neighbour's book.", examples: ["hello"], Guestbook.sign)
     setup.stream(
-      "wait", "Shows the next lines as they come.", examples: ["3"], Guestbook.wait, cancelled: Guestbook.stoppedWaiting
+      "wait", "Shows the next lines as they come.", examples: ["--lines 3"], Guestbook.wait,
+      cancelled: Guestbook.stoppedWaiting
     )
     setup.event(Shared.signed)
     setup.provide(Shared.guestbook, book)
