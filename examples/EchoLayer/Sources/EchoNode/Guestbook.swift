@@ -71,7 +71,7 @@ final class Guestbook: ProtocolLayer {
 
   func start(_ context: borrowing LayerContext<Guestbook>) {
     do throws(StorageError) {
-      try context.storage.scan(from: [], upTo: nil, reversed: false, limit: config.lines) { key, value in
+      try context.storage.scan(from: [], upTo: nil, reversed: false, limit: .max) { key, value in
         if let entry = try? Entry(decoding: value) { book.append(entry, number: number(of: key)) }
         return true
       }
@@ -94,7 +94,9 @@ final class Guestbook: ProtocolLayer {
   func add(_ entry: Entry, _ context: borrowing LayerContext<Guestbook>) throws -> UInt64 {
     let number = book.next
     try context.storage.set(key(of: number), entry.encoded())
-    if number >= UInt64(config.lines) { try context.storage.remove(key(of: number - UInt64(config.lines))) }
+    if number >= UInt64(config.lines) {
+      try context.storage.removeRange(from: [], upTo: key(of: number - UInt64(config.lines) + 1))
+    }
     book.append(entry, number: number)
     context.publish(entry, on: Shared.signed)
     for place in waiting.indices {
