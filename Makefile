@@ -91,8 +91,10 @@ lint: toolchain ## Checks the style of every source file and script
 format: toolchain ## Puts every source file into the style
 	swift format format --in-place --parallel --recursive $(SOURCES)
 
-bench: toolchain deps ## Measures; FILTER=core measures what begins so
-	swift run $(RELEASE) --package-path Benchmarks strata-bench $(FILTER)
+bench: toolchain deps ## Measures; FILTER=core measures what has that in its name
+	@mkdir -p Benchmarks/results
+	swift build $(RELEASE) --package-path Benchmarks
+	FILTER="$(FILTER)" RESULTS=Benchmarks/results/latest.json Benchmarks/.build/release/strata-bench
 
 fuzz: toolchain deps ## Fuzzes each target for FUZZ_SECONDS
 	swift build -c release --sanitize=fuzzer --package-path Fuzz

@@ -8,9 +8,9 @@ let strict: [SwiftSetting] = [
 ]
 
 /// One fuzz target; libFuzzer brings its own `main`.
-func fuzzer(_ name: String) -> Target {
+func fuzzer(_ name: String, _ more: Target.Dependency...) -> Target {
   .executableTarget(
-    name: name, dependencies: ["FuzzSupport", .product(name: "StackCore", package: "strata")],
+    name: name, dependencies: ["FuzzSupport", .product(name: "StackCore", package: "strata")] + more,
     swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
 }
 
@@ -23,7 +23,8 @@ let package = Package(
       dependencies: [
         .product(name: "StackCore", package: "strata"), .product(name: "StackSim", package: "strata"),
       ], swiftSettings: strict),
-    fuzzer("FuzzWire"), fuzzer("FuzzNode"), fuzzer("FuzzConfig"), fuzzer("FuzzText"),
+    fuzzer("FuzzWire"), fuzzer("FuzzNode"), fuzzer("FuzzText"),
+    fuzzer("FuzzConfig", .product(name: "Strata", package: "strata")),
   ],
   swiftLanguageModes: [.v6]
 )

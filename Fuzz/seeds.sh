@@ -32,7 +32,7 @@ printf '%s' '{"interval":"250ms","cache":"8KiB","fanout":7,"loss":0.25,"enabled"
   >FuzzConfig/seed-section
 printf '%s' '{"topics":["a","b"],"relay":"127.0.0.1:5000","weights":{"a":1,"b":-2}}' >FuzzConfig/seed-lists
 printf '%s' '{"name":"alice","listen":"127.0.0.1:5000","peers":["127.0.0.1:5001"],"data":"./data/alice",
-  "control":"127.0.0.1:8080","layers":{"echo":{"interval":"1s"}}}' >FuzzConfig/seed-node
+  "control":"127.0.0.1:8080","layers":{"fuzz":{"interval":"1s"},"peerster":{}}}' >FuzzConfig/seed-node
 printf '%s' '[1,-0,1e3,1.5E-7,9223372036854775807,18446744073709551615,"\u00e9\ud83d\ude00\n",null,true,[[[]]]]' \
   >FuzzConfig/seed-values
 printf '%s' '{"intervl":"5 parsecs","fanout":0,"loss":2,"mode":"slow","topics":[1]}' >FuzzConfig/seed-wrong

@@ -56,7 +56,7 @@ public struct NodeTemplate: LayerConfig {
   public var startWithin = Duration.zero
   @Setting("How much storage a node has.") public var storage = ByteCount.gib(1)
   @Setting("How many neighbours a node remembers beside its peers.", in: 1...1_000_000) public var neighbours = 1024
-  @Setting("The largest datagram nodes send; by default they find out.", in: 256...65_507)
+  @Setting("The largest datagram nodes send; by default they find out.", in: NodeLimits.smallestPathLimit...65_507)
   public var pathLimit: Int? = nil
 
   public init() {}

@@ -13,7 +13,9 @@ final class BareEnd {
   var count: UInt64 = 0
 
   init(port: UInt16) throws {
-    socket = try DatagramSocket(bind: Address(ipv4: 0x7f00_0001, port: port))
+    var options = DatagramSocket.Options()
+    options.offload = usesSegments
+    socket = try DatagramSocket(bind: Address(ipv4: 0x7f00_0001, port: port), options: options)
     out = .allocate(byteCount: capacity, alignment: 8)
   }
 

@@ -40,7 +40,7 @@ final class EchoLayer: ProtocolLayer {
   func start(_ context: borrowing LayerContext<EchoLayer>) { if window > 0 { fill(context) } }
 
   private func fill(_ context: borrowing LayerContext<EchoLayer>) {
-    for number in 0..<window { context.sendToNeighbours(SmallMessage(number: UInt64(number)), as: 1000) }
+    for number in 0..<window { context.sendToNeighbours(SmallMessage(number: 1 << 60 + UInt64(number)), as: 1000) }
     context.arm(.check, after: .milliseconds(100))
   }
 

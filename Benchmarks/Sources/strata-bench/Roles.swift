@@ -7,6 +7,12 @@ import StackSim
 
 let pieceSize = 1200
 
+/// Whether runs of datagrams leave and come in one piece; `PLAIN=1` has every datagram go by itself.
+let usesSegments = getenv("PLAIN") == nil
+
+/// How many small messages are kept under way.
+let echoWindow = getenv("WINDOW").flatMap { Int(String(cString: $0)) } ?? 512
+
 /// A node on loopback with one layer, in a data directory of its own.
 func makeNode(
   _ layer: any ProtocolLayer.Type, _ section: JSON, peer: UInt16? = nil, pathLimit: Int? = nil, control: Bool = false
@@ -19,6 +25,7 @@ func makeNode(
   options.layers = [(layer, section)]
   options.limits.pathLimit = pathLimit
   options.logLevel = .error
+  options.socket.offload = usesSegments
   if control { options.control = Address(ipv4: 0x7f00_0001, port: 0) }
   if let peer { options.peers = ["127.0.0.1:\(peer)"] }
   return try RealNode(options, log: LogSink())
@@ -73,13 +80,13 @@ func play(_ role: [String]) throws {
     end.echo()
   case "ask-bare":
     let end = try BareEnd(port: 0)
-    end.ask(server, window: 512, size: 100, until: clock.now + .milliseconds(300)) { clock.now }
+    end.ask(server, window: echoWindow, size: 100, until: clock.now + .milliseconds(300)) { clock.now }
     end.count = 0
     let start = clock.now
     end.ask(server, window: 0, size: 100, until: start + .nanoseconds(Int64(seconds * 1e9))) { clock.now }
     say("\(Double(end.count) / (clock.now - start).inSeconds)")
   case "echo-stack": serve(try makeNode(EchoLayer.self, [:]))
-  case "ask-stack": measure(try makeNode(EchoLayer.self, ["window": 512], peer: port), seconds: seconds)
+  case "ask-stack": measure(try makeNode(EchoLayer.self, ["window": JSON(echoWindow)], peer: port), seconds: seconds)
   case "sink-bare":
     let end = try BareEnd(port: 0)
     say("\(end.socket.localAddress.port)")

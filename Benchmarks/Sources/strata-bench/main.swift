@@ -22,8 +22,20 @@ func wanted(_ names: String...) -> Bool { filter.isEmpty || names.contains { $0.
 
 say(pad("figure", 30) + pad("value", 14) + pad("baseline", 14) + pad("ratio", 10) + "unit")
 if wanted("core.echo.ratio") {
+  // Both ends of both read by recvmmsg and write by sendmmsg, a datagram a message.
+  setenv("PLAIN", "1", 1)
   add(
     compare("core.echo.ratio", unit: "messages/s", runs: runs) {
+      rate(server: "echo-stack", client: "ask-stack", seconds: seconds)
+    } _: {
+      rate(server: "echo-bare", client: "ask-bare", seconds: seconds)
+    })
+  unsetenv("PLAIN")
+}
+if wanted("core.echo.segmented.ratio") {
+  // And as a node does it unless told otherwise: runs of datagrams of one size in one piece.
+  add(
+    compare("core.echo.segmented.ratio", unit: "messages/s", runs: runs) {
       rate(server: "echo-stack", client: "ask-stack", seconds: seconds)
     } _: {
       rate(server: "echo-bare", client: "ask-bare", seconds: seconds)

@@ -1,6 +1,7 @@
 // FuzzConfig: any text to the reader of configurations: JSON, the schema's check, and the settings themselves.
 import FuzzSupport
 import StackCore
+import Strata
 
 /// A section with every kind of setting.
 struct Section: LayerConfig {
@@ -21,6 +22,7 @@ struct Section: LayerConfig {
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzConfig(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let text = [UInt8](UnsafeBufferPointer(start: start, count: start == nil ? 0 : count))
+  nodeFile(text)
   do throws(JSONError) {
     let json = try JSON.parse(text)
     written(json)
@@ -58,5 +60,15 @@ private func checked(_ json: JSON) {
     promise(back == backAgain, "settings change by being written: \(back)")
   } catch {
     promise(!errors.isEmpty || error.path.hasPrefix("layers.fuzz"), "refused elsewhere: \(error)")
+  }
+}
+
+/// A node's whole file is read, or refused with every problem named; nothing is opened or started.
+private func nodeFile(_ text: [UInt8]) {
+  do throws(NodeFileError) {
+    let file = try NodeFile.parse(text, path: "/nowhere/node.json", catalog: [FuzzLayer.self, PeersterLayer.self])
+    promise(!file.name.isEmpty && file.data.hasPrefix("/"), "a file without a name or a folder: \(file.settings)")
+  } catch {
+    promise(!error.problems.isEmpty, "refused without a reason")
   }
 }

@@ -297,6 +297,9 @@ public final class Node {
   /// Whether datagrams wait to be taken.
   public var hasOutgoing: Bool { !outbox.isEmpty }
 
+  /// How many bytes of datagrams wait.
+  public var outgoingBytes: Int { outbox.waitingBytes }
+
   /// Gives up all datagrams that wait.
   public func dropOutgoing(_ reason: DropReason) {
     let waiting = outbox.entries[outbox.taken...].reduce(0) { $0 + $1.count }

@@ -11,7 +11,7 @@
   @inlinable public init() { (a, b, c, d) = (0, 0, 0, 0) }
 
   /// The 32 bytes given; nil for another number of them.
-  @inlinable public init?(_ bytes: UnsafeRawBufferPointer) {
+  @inlinable @inline(__always) public init?(_ bytes: UnsafeRawBufferPointer) {
     guard bytes.count == 32 else { return nil }
     a = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self))
     b = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))

@@ -55,7 +55,7 @@
   }
 
   /// Four bytes, little-endian.
-  @inlinable public mutating func readFixed32() throws(WireError) -> UInt32 {
+  @inlinable @inline(__always) public mutating func readFixed32() throws(WireError) -> UInt32 {
     guard remaining >= 4 else { throw .truncated }
     let value = UInt32(littleEndian: position.loadUnaligned(as: UInt32.self))
     position += 4
@@ -63,7 +63,7 @@
   }
 
   /// Eight bytes, little-endian.
-  @inlinable public mutating func readFixed64() throws(WireError) -> UInt64 {
+  @inlinable @inline(__always) public mutating func readFixed64() throws(WireError) -> UInt64 {
     guard remaining >= 8 else { throw .truncated }
     let value = UInt64(littleEndian: position.loadUnaligned(as: UInt64.self))
     position += 8
@@ -71,7 +71,7 @@
   }
 
   /// A length, and that many bytes, where they stand.
-  @inlinable public mutating func readBytes() throws(WireError) -> UnsafeRawBufferPointer {
+  @inlinable @inline(__always) public mutating func readBytes() throws(WireError) -> UnsafeRawBufferPointer {
     let length = try readVarint()
     guard length <= UInt64(remaining) else { throw .truncated }
     let bytes = UnsafeRawBufferPointer(start: position, count: Int(length))

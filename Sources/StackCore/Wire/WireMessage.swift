@@ -124,7 +124,7 @@ extension WireMessage {
 
   @inlinable var hasField: Bool { tag != 0 }
 
-  @inlinable mutating func advance() throws(WireError) {
+  @inlinable @inline(__always) mutating func advance() throws(WireError) {
     consumed = true
     tag = try cursor.readRawTag()
   }
@@ -153,7 +153,7 @@ extension WireMessage {
     return value
   }
 
-  @inlinable public mutating func callAsFunction<V: WireValue>(
+  @inlinable @inline(__always) public mutating func callAsFunction<V: WireValue>(
     _ number: UInt32, _ name: StaticString, _ value: inout V
   ) throws(WireError) {
     while try isAt(number, V.wireType) {
@@ -222,7 +222,7 @@ extension WireMessage {
 
   @inlinable init(writer: UnsafeMutablePointer<WireWriter>) { self.writer = writer }
 
-  @inlinable public mutating func callAsFunction<V: WireValue>(
+  @inlinable @inline(__always) public mutating func callAsFunction<V: WireValue>(
     _ number: UInt32, _ name: StaticString, _ value: inout V
   ) throws(WireError) {
     writer.pointee.writeTag(number, V.wireType)

@@ -15,30 +15,30 @@ public protocol WireValue: Sendable {
 extension UInt64: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "uint64" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> UInt64 {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> UInt64 {
     try cursor.readVarint()
   }
-  @inlinable public func write(to writer: inout WireWriter) { writer.writeVarint(self) }
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) { writer.writeVarint(self) }
 }
 
 extension UInt32: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "uint32" }
   /// A larger number keeps its low 32 bits, as in every protobuf implementation.
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> UInt32 {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> UInt32 {
     UInt32(truncatingIfNeeded: try cursor.readVarint())
   }
-  @inlinable public func write(to writer: inout WireWriter) { writer.writeVarint(UInt64(self)) }
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) { writer.writeVarint(UInt64(self)) }
 }
 
 extension Int64: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "sint64" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Int64 {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> Int64 {
     let raw = try cursor.readVarint()
     return Int64(bitPattern: raw >> 1) ^ -Int64(bitPattern: raw & 1)
   }
-  @inlinable public func write(to writer: inout WireWriter) {
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) {
     writer.writeVarint(UInt64(bitPattern: (self << 1) ^ (self >> 63)))
   }
 }
@@ -46,11 +46,11 @@ extension Int64: WireValue {
 extension Int32: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "sint32" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Int32 {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> Int32 {
     let raw = UInt32(truncatingIfNeeded: try cursor.readVarint())
     return Int32(bitPattern: raw >> 1) ^ -Int32(bitPattern: raw & 1)
   }
-  @inlinable public func write(to writer: inout WireWriter) {
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) {
     writer.writeVarint(UInt64(UInt32(bitPattern: (self << 1) ^ (self >> 31))))
   }
 }
@@ -58,28 +58,28 @@ extension Int32: WireValue {
 extension Bool: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "bool" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Bool {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> Bool {
     try cursor.readVarint() != 0
   }
-  @inlinable public func write(to writer: inout WireWriter) { writer.writeVarint(self ? 1 : 0) }
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) { writer.writeVarint(self ? 1 : 0) }
 }
 
 extension Float: WireValue {
   @inlinable public static var wireType: WireType { .fixed32 }
   public static var protoName: String { "float" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Float {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> Float {
     Float(bitPattern: try cursor.readFixed32())
   }
-  @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed32(bitPattern) }
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) { writer.writeFixed32(bitPattern) }
 }
 
 extension Double: WireValue {
   @inlinable public static var wireType: WireType { .fixed64 }
   public static var protoName: String { "double" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Double {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> Double {
     Double(bitPattern: try cursor.readFixed64())
   }
-  @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed64(bitPattern) }
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) { writer.writeFixed64(bitPattern) }
 }
 
 /// A 32-bit number that always takes four bytes on the wire.
@@ -88,10 +88,10 @@ extension Double: WireValue {
   @inlinable public init(_ value: UInt32) { self.value = value }
   @inlinable public static var wireType: WireType { .fixed32 }
   public static var protoName: String { "fixed32" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Fixed32 {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> Fixed32 {
     Fixed32(try cursor.readFixed32())
   }
-  @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed32(value) }
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) { writer.writeFixed32(value) }
 }
 
 /// A 64-bit number that always takes eight bytes on the wire.
@@ -100,38 +100,38 @@ extension Double: WireValue {
   @inlinable public init(_ value: UInt64) { self.value = value }
   @inlinable public static var wireType: WireType { .fixed64 }
   public static var protoName: String { "fixed64" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Fixed64 {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> Fixed64 {
     Fixed64(try cursor.readFixed64())
   }
-  @inlinable public func write(to writer: inout WireWriter) { writer.writeFixed64(value) }
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) { writer.writeFixed64(value) }
 }
 
 extension String: WireValue {
   @inlinable public static var wireType: WireType { .bytes }
   public static var protoName: String { "string" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> String {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> String {
     try cursor.readString()
   }
-  @inlinable public func write(to writer: inout WireWriter) { writer.writeString(self) }
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) { writer.writeString(self) }
 }
 
 extension [UInt8]: WireValue {
   @inlinable public static var wireType: WireType { .bytes }
   public static var protoName: String { "bytes" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> [UInt8] {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> [UInt8] {
     [UInt8](try cursor.readBytes())
   }
-  @inlinable public func write(to writer: inout WireWriter) { writer.writeBytes(span.bytes) }
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) { writer.writeBytes(span.bytes) }
 }
 
 extension Hash256: WireValue {
   @inlinable public static var wireType: WireType { .bytes }
   public static var protoName: String { "bytes" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Hash256 {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> Hash256 {
     guard let value = Hash256(try cursor.readBytes()) else { throw .badLength }
     return value
   }
-  @inlinable public func write(to writer: inout WireWriter) {
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) {
     guard writer.reserve(33) else { return }
     let place = writer.base + writer.written
     place.storeBytes(of: 32, as: UInt8.self)
@@ -146,8 +146,8 @@ extension Hash256: WireValue {
 extension Instant: WireValue {
   @inlinable public static var wireType: WireType { .varint }
   public static var protoName: String { "sint64" }
-  @inlinable public static func read(from cursor: inout WireCursor) throws(WireError) -> Instant {
+  @inlinable @inline(__always) public static func read(from cursor: inout WireCursor) throws(WireError) -> Instant {
     Instant(nanoseconds: try Int64.read(from: &cursor))
   }
-  @inlinable public func write(to writer: inout WireWriter) { nanoseconds.write(to: &writer) }
+  @inlinable @inline(__always) public func write(to writer: inout WireWriter) { nanoseconds.write(to: &writer) }
 }

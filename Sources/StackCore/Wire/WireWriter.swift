@@ -38,7 +38,7 @@
   public func copied() -> [UInt8] { [UInt8](UnsafeRawBufferPointer(start: base, count: written)) }
 
   /// Makes room for so many more bytes; false, and `overflowed`, when the limit forbids it.
-  @inlinable mutating func reserve(_ more: Int) -> Bool {
+  @inlinable @inline(__always) mutating func reserve(_ more: Int) -> Bool {
     if written &+ more <= capacity { return true }
     return grow(more)
   }
@@ -94,14 +94,14 @@
   }
 
   /// Four bytes, little-endian.
-  @inlinable public mutating func writeFixed32(_ value: UInt32) {
+  @inlinable @inline(__always) public mutating func writeFixed32(_ value: UInt32) {
     guard reserve(4) else { return }
     base.storeBytes(of: value.littleEndian, toByteOffset: written, as: UInt32.self)
     written &+= 4
   }
 
   /// Eight bytes, little-endian.
-  @inlinable public mutating func writeFixed64(_ value: UInt64) {
+  @inlinable @inline(__always) public mutating func writeFixed64(_ value: UInt64) {
     guard reserve(8) else { return }
     base.storeBytes(of: value.littleEndian, toByteOffset: written, as: UInt64.self)
     written &+= 8

@@ -71,6 +71,8 @@ public final class RealNode {
 
   /// How many batches of datagrams are read before a round.
   static let batchesInRound = 8
+  /// How many bytes end the reading of a round.
+  static let enoughToSend = 32 << 10
 
   /// Builds a node: takes the data directory, opens the storage, builds the layers and binds the ports. Nothing has
   /// been started when it throws.
@@ -92,7 +94,7 @@ public final class RealNode {
       throw RuntimeError(building: error)
     }
     do throws(SocketError) {
-      socket = try DatagramSocket(bind: options.listen)
+      socket = try DatagramSocket(bind: options.listen, options: options.socket)
     } catch {
       throw RuntimeError(.network, path: "listen", error.message)
     }

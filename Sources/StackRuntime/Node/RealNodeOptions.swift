@@ -18,6 +18,8 @@ public struct RealNodeOptions {
   public var layers: [(type: any ProtocolLayer.Type, section: JSON)] = []
   /// The bounds of the node's tables and buffers.
   public var limits = NodeLimits()
+  /// How the socket is to be: whether it uses the kernel's segmentation, and how much kernel buffer it asks for.
+  public var socket = DatagramSocket.Options()
   /// What a commit outlives.
   public var durability = SQLiteStorage.Durability.process
   /// The most that the storage may grow to; nil: what the disk has.

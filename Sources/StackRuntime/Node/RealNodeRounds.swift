@@ -15,7 +15,8 @@ extension RealNode {
           // Without storage nothing may be said, so nothing is heard either.
           socket.receive { [node] _, _ in node.countDrop(.storage) }
         }
-      if count == 0 { return }
+      // Enough to fill the wire: what waits to be sent goes first, so that both ends work at the same time.
+      if count == 0 || node.outgoingBytes >= Self.enoughToSend { return }
     }
   }
 
