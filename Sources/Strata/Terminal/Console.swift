@@ -51,7 +51,7 @@ final class Console {
     return variable("COLUMNS").flatMap { Int($0) }.map { min(max(40, $0), 1000) } ?? 100
   }
 
-  /// Writes all of a text; who no longer reads it misses it.
+  /// Writes all of a text, or ends the process: nobody must take half of an output for all of it.
   private static func writeAll(_ stream: Stream, _ text: String) {
     var text = text
     text.withUTF8 { bytes in
@@ -62,7 +62,10 @@ final class Console {
         if count > 0 {
           rest = rest.dropFirst(count)
         } else if errno != EINTR {
-          return
+          if stream == .error { return }
+          let reason = String(cString: strerror(errno))
+          writeAll(.error, "the output can't be written: \(reason)\n")
+          exit(1)
         }
       }
     }
