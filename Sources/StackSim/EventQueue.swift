@@ -24,8 +24,8 @@ struct QueuedEvent {
   }
 }
 
-/// What is to happen, in three parts, so that most of it lies still: a small heap of what comes at once, a wheel of slots
-/// that are only sorted when their time has come, and a heap of what is farther away than the wheel is round.
+/// What is to happen, in three parts, so that most of it lies still: a small heap of what comes at once, a wheel of
+/// slots that are only sorted when their time has come, and a heap of what is farther away than the wheel is round.
 struct EventQueue: ~Copyable {
   /// Events of one stretch of time, in no order.
   private struct Slot {
