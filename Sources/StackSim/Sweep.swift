@@ -40,8 +40,8 @@ extension SweepReport: CustomStringConvertible {
 }
 
 /// Runs a scenario under each of some seeds. `file` and `program` are the scenario's file and the command, as a replay
-/// is to name them; `each` is told every run's report as it comes (nil for one that could not begin), and ends the sweep
-/// by answering false.
+/// is to name them; `each` is told every run's report as it comes (nil for one that could not begin), and ends the
+/// sweep by answering false.
 public func sweep(
   _ scenario: Scenario, catalog: [any ProtocolLayer.Type], seeds: Range<UInt64>, file: String = "SCENARIO.json",
   program: String = "strata",
