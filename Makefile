@@ -110,7 +110,8 @@ fuzz: toolchain deps ## Fuzzes each target for FUZZ_SECONDS
 	echo "make fuzz: nothing found"
 
 sanitize: toolchain deps ## Runs the tests under the address and the thread sanitizer
-	@for kind in address thread; do \
+	@export LSAN_OPTIONS="suppressions=$(CURDIR)/Tests/lsan.supp:print_suppressions=0"; \
+	for kind in address thread; do \
 	  echo "== $$kind sanitizer"; \
 	  swift build --build-tests --sanitize=$$kind --scratch-path .build/sanitize-$$kind; \
 	  swift test --skip-build --sanitize=$$kind --scratch-path .build/sanitize-$$kind </dev/null; \

@@ -1,4 +1,5 @@
 // NodeTests: the engine, driven by hand: dispatch, timers, events, services, commands, reload.
+import Synchronization
 import Testing
 
 @testable import StackCore
@@ -75,6 +76,16 @@ final class Listener: ProtocolLayer {
     setup.provide(Listener.key) { [weak self] in self?.count ?? 0 }
   }
   func heard(_ event: Asker.Heard, _ context: borrowing LayerContext<Listener>) { count += 1 }
+}
+
+/// Uses the listener, and refuses to be built while told so.
+final class Fussy: ProtocolLayer {
+  static let manifest = LayerManifest("fussy", "May refuse.", uses: [Listener.key])
+  static let refuses = Mutex(false)
+  init(config: NoConfig, setup: LayerSetup<Fussy>) throws {
+    _ = setup.find(Listener.key)
+    if Self.refuses.withLock({ $0 }) { throw BuildError(path: "layers.fussy", "it doesn't want to") }
+  }
 }
 
 /// Needs the listener.
@@ -310,6 +321,22 @@ final class Thief: ProtocolLayer {
     #expect(node.nextDeadline != nil)
     exchange.run(for: .seconds(3))
     #expect(exchange.delivered.count > 0)
+  }
+
+  @Test func aLayerThatARestartedOneCannotBeBuiltForIsSaidToBeOff() throws {
+    let node = try Node.make("a", a, peers: [], layers: [(Listener.self, [:]), (Fussy.self, [:])])
+    node.start(at: Instant(nanoseconds: 0))
+    Fussy.refuses.withLock { $0 = true }
+    defer { Fussy.refuses.withLock { $0 = false } }
+    // The service that it uses goes, so it is built anew, and refuses.
+    var answers = try node.reload(peers: [], layers: [(Fussy.self, [:])], at: node.now)
+    #expect(
+      answers.last
+        == .init(path: "layers.fussy", outcome: .refused, message: "the layer is off now: it doesn't want to"))
+    #expect(node.layers.isEmpty)
+    Fussy.refuses.withLock { $0 = false }
+    answers = try node.reload(peers: [], layers: [(Fussy.self, [:])], at: node.now)
+    #expect(answers == [.init(path: "layers.fussy", outcome: .applied, message: "switched on")])
   }
 
   @Test func stoppingEndsCallsAndTimers() throws {

@@ -126,6 +126,35 @@ func codingErrorText(_ body: () throws(JSONCodingError) -> Void) -> String? {
     #expect(noKeys == "layers.x.a: found an unknown key, expected no keys here")
   }
 
+  @Test func anAddressSaysWhatItLooksLike() {
+    struct Ping: CommandInput {
+      @Argument("whom") var peer: Address
+      @Argument("who else") var others: [Address] = []
+      init() {}
+    }
+    let schema = Schema.of(input: Ping.self)
+    let json = schema.jsonSchema()
+    #expect(json["properties"]?["peer"]?["type"] == "string")
+    let pattern = json["properties"]?["peer"]?["pattern"]?.stringValue
+    #expect(
+      pattern?.hasPrefix("^") == true && pattern == json["properties"]?["others"]?["items"]?["pattern"]?.stringValue)
+    #expect(schema.check(["peer": "127.0.0.1:1", "others": ["[fe80::1%2]:5000"]], at: "").isEmpty)
+    #expect(
+      schema.check(["peer": "there", "others": ["1.2.3.4:99999"]], at: "").map(\.description) == [
+        #"peer: found "there", expected an address such as "127.0.0.1:5000" or "[::1]:5000""#,
+        #"others[0]: found "1.2.3.4:99999", expected an address such as "127.0.0.1:5000" or "[::1]:5000""#,
+      ])
+  }
+
+  /// Every address that is right matches the pattern that machines are given.
+  @Test(arguments: ["1.2.3.4:0", "255.255.255.255:65535", "[::]:1", "[::ffff:1.2.3.4]:5", "[fe80::1%4294967295]:65535"])
+  func thePatternOfAnAddressTakesEveryAddress(text: String) throws {
+    let pattern = try #require(Address.schema.form?.pattern)
+    #expect(Address(text) != nil)
+    #expect(try Regex(pattern).wholeMatch(in: text) != nil)
+    #expect(try Regex(pattern).wholeMatch(in: text + "x") == nil)
+  }
+
   @Test func allErrorsAreFoundAtOnce() {
     let schema = Schema.of(config: SampleConfig.self)
     let errors = schema.check(["fanout": "x", "relay": 1, "window": ["size": 0], "zzzzzzzz": 1], at: "")

@@ -98,7 +98,56 @@ import Testing
       #expect(answer.status == 400 && answer.code == "invalid-input", "\(body)")
     }
     let large = try post(#"{"key": ""# + String(repeating: "x", count: 2 << 20), json)
-    #expect(large.status == 413)
+    #expect(large.status == 413 && large.code == "too-large")
+    #expect(large.header("Content-Type") == "application/problem+json")
+  }
+
+  /// What is refused before it is a request gets its problem too.
+  @Test func whatNeverBecomesARequestIsRefusedInTheSameWords() throws {
+    let bench = try RealNodeBench()
+    var options = bench.options("alice")
+    options.controlLimits.timeout = .milliseconds(300)
+    options.controlLimits.connections = 2
+    let node = try bench.node(options)
+    let port = try #require(node.control).address.port
+    func problem(_ said: String) throws -> JSON {
+      let answer = try bench.meanwhile {
+        let plain = HTTPTests.Plain(port)
+        plain.say(said)
+        return plain.hear()
+      }
+      let parts = answer.split(separator: "\r\n\r\n").map(String.init)
+      #expect(parts.count == 2 && parts[0].contains("Content-Type: application/problem+json\r\n"), "\(answer)")
+      #expect(parts[0].contains("\r\nConnection: close") && parts[0].contains("Content-Length: \(parts[1].utf8.count)"))
+      return try JSON.parse(parts[1])
+    }
+    let head = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\n"
+    let cases: [(String, String, JSON)] = [
+      ("GARBAGE\r\n\r\n", "bad-request", 400), (head + "no colon\r\n\r\n", "bad-request", 400),
+      (head + "X: " + String(repeating: "x", count: 20_000) + "\r\n\r\n", "bad-request", 400),
+      ("GET /%00 HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\n\r\n", "bad-request", 400),
+      ("POST /v1/parrot/greet HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n", "too-large", 413), (head, "too-slow", 408),
+    ]
+    for (said, code, status) in cases {
+      let answer = try problem(said)
+      #expect(
+        answer["code"]?.stringValue == code && answer["status"] == status, "\(answer.text()) to \(said.prefix(60))")
+    }
+    let two = [HTTPTests.Plain(port), HTTPTests.Plain(port)]
+    try bench.until("both are taken") { node.control?.counters.connections == cases.count + 2 }
+    #expect(try problem(head)["code"] == "too-many-connections")
+    for plain in two { plain.hangUp() }
+  }
+
+  @Test func aLargeResultArrivesAsAnEventToo() throws {
+    let bench = try RealNodeBench()
+    var options = bench.options("alice")
+    options.controlLimits.streamBytes = 1000
+    options.layers = [(Parrot.self, ["greeting": .string(String(repeating: "x", count: 2 << 20))])]
+    let node = try bench.node(options)
+    let answer = try bench.ask(node, "POST", "/v1/parrot/greet", headers: Self.events(node), [:])
+    #expect(answer.status == 200 && answer.body.utf8.count > 2 << 20)
+    #expect(answer.body.hasPrefix("event: finished\ndata: {\"greeting\":\"xxx") && answer.body.hasSuffix("\"}\n\n"))
   }
 
   @Test(arguments: CommandError.Kind.allCases) func refusalsKeepTheirCode(kind: CommandError.Kind) throws {

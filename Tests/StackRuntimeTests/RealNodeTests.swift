@@ -214,13 +214,18 @@ import Testing
 
   @Test func aReloadThatCannotBeLeavesAllAsItIs() throws {
     let bench = try RealNodeBench()
+    let bob = try bench.node(bench.options("bob", control: false))
     var options = bench.options("alice")
+    options.peers = ["localhost:\(bob.address.port)"]
     options.reload = {
       RealNodeReload(peers: ["127.0.0.1:9"], layers: [(Parrot.self, ["greeting": 5])])
     }
     let alice = try bench.node(options)
+    try bench.until("the name has an address") { !alice.node.neighbourList.isEmpty }
     let error = #expect(throws: RuntimeError.self) { try alice.reload() }
-    #expect(error?.path == "layers.parrot.greeting" && alice.node.neighbourList.isEmpty)
+    #expect(error?.path == "layers.parrot.greeting" && alice.node.neighbourList.map(\.address) == [bob.address])
+    // A name that had an address keeps it.
+    #expect(alice.peers?.unresolved == [] && alice.peers?.addresses == [bob.address])
   }
 
   @Test func aNodeWithNothingToDoSleeps() throws {

@@ -1,4 +1,5 @@
 // CommandLineTests: words to commands, help, and how mistakes are told.
+import Foundation
 import StackCore
 import Testing
 
@@ -76,11 +77,40 @@ import Testing
       }
       for next in spec.subcommands { visit(next, path + [next.name]) }
     }
-    let tool = CommandLineTool(catalog: testCatalog, version: "1", console: Console(program: "strata") { _, _ in })
+    let tool = CommandLineTool(catalog: testCatalog, version: "1", console: Console(program: "strata") { _, _ in nil })
     visit(tool.rootCommand, [])
     for type in testCatalog {
       if let spec = tool.layerCommand(type.manifest.name) { visit(spec, [spec.name]) }
     }
+  }
+
+  @Test("An argument called like the program's own option is the layer's") func ownVersion() {
+    let said = strata("chat", "upgrade", "--version", "3", "--control", "http://127.0.0.1:1", "--token-file", "/none")
+    #expect(said.status == 1 && said.output.isEmpty && said.errors.contains("/none"))
+    #expect(strata("--version").output == "strata 1.2.3\n")
+    #expect(strata("status", "--version").status == 2)
+  }
+
+  @Test("Output that can't be written is an error") func fullOutput() {
+    let said = strata(["config", "schema"], isFull: true)
+    #expect(said.status == 1 && said.errors == "strata: the output can't be written: No space left on device\n")
+    #expect(strata(["nonsense"], isFull: true).status == 2)
+  }
+
+  @Test("What is no file is written to, not replaced") func devices() throws {
+    let folder = try TestFolder()
+    let target = try folder.write("file", "old")
+    try FileManager.default.createSymbolicLink(atPath: folder.path + "/link", withDestinationPath: "/dev/null")
+    try FileManager.default.createSymbolicLink(atPath: folder.path + "/other", withDestinationPath: target)
+    #expect(strata("config", "init", folder.path + "/link").status == 0)
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: folder.path + "/link") == "/dev/null")
+    #expect(strata("config", "init", folder.path + "/other").status == 1)
+    #expect(strata("config", "init", folder.path + "/other", "--force").status == 0)
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: folder.path + "/other") == target)
+    #expect(try folder.read("file").contains("\"listen\""))
+    var facts = stat()
+    #expect(stat("/dev/null", &facts) == 0 && facts.st_mode & S_IFMT == S_IFCHR)
+    #expect(strata("config", "init", folder.path + "/none/x").errors.hasPrefix("strata: can't write "))
   }
 
   @Test("A layer's command explains itself from its registration") func layerHelp() {
@@ -141,7 +171,7 @@ import Testing
   @Test("What is compiled in is listed, with all that it registers") func layers() throws {
     let list = strata("layers").output.split(separator: "\n")
     #expect(
-      list.count == 6 && list[1].hasPrefix("chat      1         2         1       1        8         Says things"))
+      list.count == 6 && list[1].hasPrefix("chat      1         3         1       1        8         Says things"))
     let chat = strata("layers", "chat").output
     for text in ["1000  Line  text, ids", "say TEXT", "count UPTO NAMES...", "heard", "said  counter", "interval"] {
       #expect(chat.contains(text), "\(text)")

@@ -32,6 +32,10 @@ final class Chat: ProtocolLayer {
     @Argument("To whom.") var to: [String] = []
     init() {}
   }
+  struct Upgrade: CommandInput {
+    @Argument("To which version.") var version = 1
+    init() {}
+  }
   struct Said: Codable, Sendable {
     var text: String
     var neighbours: Int
@@ -56,6 +60,7 @@ final class Chat: ProtocolLayer {
     setup.on(1000, Line.self, Chat.hear)
     setup.command("say", "Says something.", examples: ["hello", "hello --times 2"], Chat.say)
     setup.stream("count", "Counts names.", Chat.count)
+    setup.command("upgrade", "Changes its ways.", Chat.upgrade)
     setup.event(Chat.heard)
     setup.provide(Talking.key, Talking())
   }
@@ -67,6 +72,9 @@ final class Chat: ProtocolLayer {
     let result = Said(text: text, neighbours: context.neighbours.count, to: say.to)
     context.publish(result, on: Chat.heard)
     return result
+  }
+  func upgrade(_ upgrade: Upgrade, _ context: borrowing LayerContext<Chat>) throws -> Step {
+    Step(done: upgrade.version, total: upgrade.version)
   }
   func count(_ count: Count, _ call: CommandCall<Step, [String]>, _ context: borrowing LayerContext<Chat>) {
     for number in 1...count.upTo { call.progress(Step(done: number, total: count.upTo)) }

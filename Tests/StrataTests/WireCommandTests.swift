@@ -70,7 +70,7 @@ import Testing
   @Test("Random bytes never do harm") func random() {
     var state: UInt64 = 42
     let schema = WireSchema.packet(
-      CommandLineTool(catalog: testCatalog, version: "", console: Console(program: "") { _, _ in }).packetFields())
+      CommandLineTool(catalog: testCatalog, version: "", console: Console(program: "") { _, _ in nil }).packetFields())
     for _ in 0..<5_000 {
       var bytes: [UInt8] = []
       for _ in 0..<Int(state % 40) {
@@ -84,11 +84,21 @@ import Testing
     }
   }
 
+  @Test("A long list is read one by one, in order") func long() throws {
+    var writer = WireWriter()
+    for number in 0..<300_000 as Range<UInt64> {
+      writer.writeTag(2, .varint)
+      writer.writeVarint(number % 7)
+    }
+    let ids = WireFieldSchema(number: 2, name: "ids", kind: .value(protoName: "uint32"), presence: .repeated)
+    let json = try WireDecoder.json(writer.copied(), as: WireSchema(name: "Line", fields: [ids]))
+    #expect(json["ids"]?.arrayValue?.count == 300_000 && json["ids"]?[299_999] == .integer(299_999 % 7))
+  }
+
   @Test("Messages that hold themselves without end are refused") func deep() {
     var bytes: [UInt8] = []
-    var writer = WireWriter()
     for _ in 0..<60 {
-      writer.truncate(to: 0)
+      var writer = WireWriter()
       writer.writeTag(2, .bytes)
       writer.writeBytes(bytes.span.bytes)
       bytes = writer.copied()

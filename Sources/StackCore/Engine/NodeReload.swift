@@ -8,7 +8,7 @@ public struct ReloadAnswer: Sendable, Hashable, Codable {
     case applied
     /// It will be in force after a restart.
     case needsRestart = "needs a restart"
-    /// It was refused; the message says why, and the old value stays.
+    /// It was refused; the message says why. The old value of a setting stays; a layer that could not be built is off.
     case refused
   }
   /// The key's path, such as `layers.gossip.antiEntropy`.
@@ -114,7 +114,8 @@ extension Node {
       slots[slots.count - 1]?.start(self)
       return .init(path: path, outcome: .applied, message: message)
     } catch {
-      return .init(path: path, outcome: .refused, message: "\(error)")
+      let reason = (error as? BuildError).map { $0.path == path ? $0.message : $0.description } ?? "\(error)"
+      return .init(path: path, outcome: .refused, message: "the layer is off now: \(reason)")
     }
   }
 

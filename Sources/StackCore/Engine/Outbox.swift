@@ -67,6 +67,6 @@ extension WireWriter {
     // Both ranges lie in this buffer; copyMemory allows them to overlap.
     base.copyMemory(from: base + count, byteCount: written - count)
     written -= count
-    overflowed = false
+    hasOverflowed = false
   }
 }

@@ -50,6 +50,7 @@ extension Schema {
     case .string(let allowed, let min, let max):
       schema["enum"] = allowed.map { .array($0.map { .string($0) } + (nullable ? [.null] : [])) }
       Self.put(min, max, "Length", in: &schema)
+      schema["pattern"] = form.map { .string($0.pattern) }
     case .duration(let min, _):
       let sign = min.map { $0 >= .zero } ?? false ? "" : "-?"
       schema["pattern"] = .string("^" + sign + #"([0-9]+(\.[0-9]+)?(d|h|m|s|ms|us|µs|ns))+$"#)

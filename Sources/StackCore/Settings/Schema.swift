@@ -63,16 +63,45 @@ public struct Schema: Sendable, Hashable {
   public var closed: Bool
   /// For an array, a map and hex: how many elements or bytes it may have.
   public var count: ClosedRange<Int>?
+  /// For text of a form of its own: what is right, for people and for machines.
+  public var form: TextForm?
+
+  /// Text of a special form, such as an address, which its type reads and judges.
+  public struct TextForm: Sendable, Hashable {
+    /// What would be right, in a few words.
+    public var summary: String
+    /// A regular expression (ECMA-262) that every right text matches; some wrong ones may as well.
+    public var pattern: String
+    /// Whether a text is right.
+    public var accepts: @Sendable (String) -> Bool
+
+    /// A form of text.
+    public init(_ summary: String, pattern: String, accepts: @escaping @Sendable (String) -> Bool) {
+      self.summary = summary
+      self.pattern = pattern
+      self.accepts = accepts
+    }
+    /// Whether two forms are told in the same words.
+    public static func == (left: TextForm, right: TextForm) -> Bool {
+      left.summary == right.summary && left.pattern == right.pattern
+    }
+    public func hash(into hasher: inout Hasher) {
+      hasher.combine(summary)
+      hasher.combine(pattern)
+    }
+  }
 
   /// A schema of a kind.
   public init(
-    _ kind: Kind, description: String = "", nullable: Bool = false, closed: Bool = false, count: ClosedRange<Int>? = nil
+    _ kind: Kind, description: String = "", nullable: Bool = false, closed: Bool = false,
+    count: ClosedRange<Int>? = nil, form: TextForm? = nil
   ) {
     self.kind = kind
     self.description = description
     self.nullable = nullable
     self.closed = closed
     self.count = count
+    self.form = form
   }
 
   /// The properties, if it is an object; else none.
@@ -85,7 +114,8 @@ public struct Schema: Sendable, Hashable {
 
   /// What would be right, in a few words, for an error or a help text: `a whole number from 1 to 16`.
   public var summary: String {
-    switch kind {
+    if let form { return form.summary }
+    return switch kind {
     case .boolean: "true or false"
     case .integer(let min, let max): "a whole number" + Self.bounds(min, max)
     case .number(let min, let max): "a number" + Self.bounds(min, max)

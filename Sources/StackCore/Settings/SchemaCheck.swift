@@ -79,7 +79,8 @@ extension Schema {
     case .byteCount(let min, let max): Self.isWithin(byteCount(json), min, max)
     case .hex: json.stringValue.flatMap { bytes(hex: $0) }.map { allows($0.count) } ?? false
     case .string(let allowed?, _, _): json.stringValue.map { allowed.contains($0) } ?? false
-    case .string(nil, let min, let max): Self.isWithin(json.stringValue?.count, min, max)
+    case .string(nil, let min, let max):
+      Self.isWithin(json.stringValue?.count, min, max) && form?.accepts(json.stringValue ?? "") ?? true
     case .any: true
     case .array, .map, .object: false
     }

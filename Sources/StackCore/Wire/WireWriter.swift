@@ -10,7 +10,8 @@
   @usableFromInline var written: Int
   @usableFromInline var limit: Int
   /// Whether something was left out because the limit was met.
-  public var overflowed: Bool
+  @inlinable public var overflowed: Bool { hasOverflowed }
+  @usableFromInline var hasOverflowed: Bool
 
   /// An empty buffer that takes no memory until it is written to.
   @inlinable public init(limit: Int = .max) {
@@ -18,7 +19,7 @@
     capacity = 0
     written = 0
     self.limit = limit
-    overflowed = false
+    hasOverflowed = false
   }
 
   @inlinable deinit { base.deallocate() }
@@ -44,8 +45,8 @@
   }
 
   @usableFromInline @inline(never) mutating func grow(_ more: Int) -> Bool {
-    guard !overflowed, more <= limit - written else {
-      overflowed = true
+    guard !hasOverflowed, more <= limit - written else {
+      hasOverflowed = true
       return false
     }
     let wanted = min(limit, max(written + more, capacity * 2, 256))
@@ -57,11 +58,12 @@
     return true
   }
 
-  /// Forgets everything from an offset on; keeps the memory.
-  @inlinable public mutating func truncate(to count: Int) {
+  /// Forgets everything from an offset on; keeps the memory. Only for who owns the whole buffer: a message that writes
+  /// itself shares it with all that waits to be sent.
+  @inlinable mutating func truncate(to count: Int) {
     precondition(count >= 0 && count <= written)
     written = count
-    overflowed = false
+    hasOverflowed = false
   }
 
   @inlinable @inline(__always) mutating func writeByte(_ byte: UInt8) {
@@ -142,7 +144,8 @@
 
   /// Ends what `beginNested` started: writes its length, moving it up when the length takes more than a byte.
   @inlinable public mutating func endNested(_ start: Int) {
-    if overflowed { return }
+    if hasOverflowed { return }
+    precondition(start > 0 && start <= written, "endNested was given what beginNested didn't answer")
     let length = written - start
     if length < 0x80 {
       base.storeBytes(of: UInt8(truncatingIfNeeded: length), toByteOffset: start - 1, as: UInt8.self)

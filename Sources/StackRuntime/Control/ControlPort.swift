@@ -29,6 +29,7 @@ public final class ControlPort {
     server = try HTTPServer(loop: node.loop, address: address, limits: limits) { _ in }
     fixed = fixedRoutes()
     server.handler = { [unowned self] in self.handle($0) }
+    server.refusal = { (Problem.contentType, Problem($0, $1, $2).bytes) }
   }
 
   /// Serves some bytes at a path, without asking for the token: a page of a console. The policy says what a browser may

@@ -30,7 +30,7 @@ struct ControlRoute {
   var methods: [String] { method == "GET" ? ["GET", "HEAD"] : [method] }
 
   /// Errors that any route may answer.
-  var commonProblems: [Int] { (needsToken ? [401] : []) + [400, 403, 405, 408, 413, 421, 431, 503] }
+  var commonProblems: [Int] { (needsToken ? [401] : []) + [400, 403, 405, 408, 413, 421, 503] }
 }
 
 /// A file that the control port serves as it is, such as a page of the console.

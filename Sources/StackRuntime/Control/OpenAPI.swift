@@ -100,13 +100,12 @@ extension ControlPort {
     return responses
   }
 
-  /// Any error. What never got as far as the node's own code (a broken or endless request) is told in plain words.
+  /// Any error.
   private static var problemResponse: JSON {
     [
       "description": "Why the request got no good answer.",
       "content": [
-        "application/problem+json": ["schema": ["$ref": "#/components/schemas/Problem"]],
-        "text/plain": ["schema": ["type": "string"]], "text/html": ["schema": ["type": "string"]],
+        "application/problem+json": ["schema": ["$ref": "#/components/schemas/Problem"]]
       ],
     ]
   }

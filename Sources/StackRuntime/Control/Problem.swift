@@ -45,6 +45,13 @@ struct Problem {
     return .object(object)
   }
 
+  /// Its JSON, as bytes.
+  var bytes: [UInt8] {
+    var bytes: [UInt8] = []
+    json.write(into: &bytes)
+    return bytes
+  }
+
   static let contentType = "application/problem+json"
 
   /// Its schema, for the OpenAPI document.
@@ -90,11 +97,9 @@ extension HTTPRequest {
 
   /// Answers with an error.
   func answer(_ problem: Problem) {
-    var body: [UInt8] = []
-    problem.json.write(into: &body)
     respond(
       status: problem.status, headers: Self.headers(Problem.contentType, Self.strictPolicy) + problem.headers,
-      body: body)
+      body: problem.bytes)
   }
 
   /// Starts an answer of server-sent events.

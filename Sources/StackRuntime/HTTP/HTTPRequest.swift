@@ -123,11 +123,11 @@ public final class HTTPRequest {
     evhttp_send_reply_start(raw, Int32(status), httpReason(status))
   }
 
-  /// Sends some of a stream. False if the client is gone. A client that leaves more unread than the server's
-  /// `streamBytes` is cut off.
+  /// Sends some of a stream. False if the client is gone. A client that has left more unread than the server's
+  /// `streamBytes` is cut off; how large one piece is doesn't matter.
   @discardableResult public func write(_ bytes: [UInt8]) -> Bool {
     guard state == .streaming, let raw, let connection else { return false }
-    guard pendingBytes + bytes.count <= connection.streamBytes else {
+    guard pendingBytes <= connection.streamBytes else {
       abort()
       return false
     }

@@ -10,7 +10,7 @@ public struct HTTPLimits: Sendable {
   public var headerBytes = 16 << 10
   /// Bytes of a request's body.
   public var bodyBytes = 1 << 20
-  /// Bytes of a streamed answer that a client may leave unread.
+  /// Bytes of a streamed answer that a client may leave unread before it is sent more.
   public var streamBytes = 1 << 20
   /// How long a client may take to send a whole request, and to take some of the answer; also how long an idle
   /// connection is kept.
@@ -46,6 +46,10 @@ public final class HTTPServer {
   public private(set) var counters = Counters()
   /// Answers requests.
   public var handler: (HTTPRequest) -> Void
+  /// Words a refusal that doesn't come from the handler; plain text unless it is set.
+  public var refusal: (_ status: Int, _ code: String, _ text: String) -> (contentType: String, body: [UInt8]) = {
+    ("text/plain; charset=utf-8", Array("\($2)\n".utf8))
+  }
 
   private let loop: EventLoop
   private var http: OpaquePointer?
@@ -168,10 +172,14 @@ public final class HTTPServer {
     let now = loop.now
     for connection in connections {
       if connection.isRefused {
-        connection.turnAway(503, "Too many connections.\n")
+        connection.turnAway(503, "too-many-connections", "there are too many connections")
       } else if let deadline = connection.deadline, deadline <= now {
         counters.timedOut += 1
-        if connection.isReading { connection.turnAway(408, "The request took too long.\n") } else { connection.cut() }
+        if connection.isReading {
+          connection.turnAway(408, "too-slow", "the request took too long to come")
+        } else {
+          connection.cut()
+        }
       }
     }
     if isDraining, connections.isEmpty || drainDeadline.map({ $0 <= now }) == true { return finishDraining() }
@@ -194,9 +202,12 @@ public final class HTTPServer {
     // What libevent doesn't see as a body would be taken for a request of its own.
     if let request, request.hasStrayBody { connection.closesAfterAnswer = true }
     guard let request, !Self.isAmbiguous(request) else {
-      evhttp_add_header(evhttp_request_get_output_headers(raw), "Connection", "close")
+      let (type, body) = refusal(400, "bad-request", "the request can't be read")
+      let headers = evhttp_request_get_output_headers(raw)
+      evhttp_add_header(headers, "Connection", "close")
+      evhttp_add_header(headers, "Content-Type", type)
       let answer = evbuffer_new()
-      evbuffer_add(answer, "The request can't be read.\n", 27)
+      _ = body.withUnsafeBytes { evbuffer_add(answer, $0.baseAddress, $0.count) }
       evhttp_send_reply(raw, 400, httpReason(400), answer)
       evbuffer_free(answer)
       return
@@ -263,11 +274,14 @@ final class HTTPConnection {
   private weak var server: HTTPServer?
   // Held, as the buffers are registered with it.
   private let loop: EventLoop
+  private var watch: OpaquePointer?
   /// When it is cut if nothing changes; nil while an answer is being made.
   private(set) var deadline: Instant?
   /// Whether a request is awaited or being read.
   private(set) var isReading = true
   var isRefused = false
+  /// Whether libevent's own refusal is being put in our words.
+  private var isReworded = false
   var closesAfterAnswer = false
   /// The request that waits for its answer, or for the rest of it.
   var request: HTTPRequest?
@@ -281,9 +295,63 @@ final class HTTPConnection {
     self.loop = loop
     // Ours to ask even after libevent's HTTP is done with them.
     bufferevent_incref(buffers)
+    watchOutput()
   }
 
-  deinit { bufferevent_decref(buffers) }
+  deinit {
+    if let watch { evbuffer_remove_cb_entry(bufferevent_get_output(buffers), watch) }
+    bufferevent_decref(buffers)
+  }
+
+  /// Notices what libevent says of itself, while we have no request to answer.
+  private func watchOutput() {
+    // Taken away before this object goes.
+    let me = Unmanaged.passUnretained(self).toOpaque()
+    watch = evbuffer_add_cb(
+      bufferevent_get_output(buffers),
+      { _, info, context in
+        guard let info, info.pointee.n_added > 0, let me = HTTPConnection.from(context) else { return }
+        guard me.isReading, !me.isReworded else { return }
+        me.isReworded = true
+        me.loop.atEndOfTurn { [weak me] in me?.reword() }
+      }, me)
+  }
+
+  /// Puts a refusal that libevent has written as a web page, and that hasn't left yet, into our own words.
+  private func reword() {
+    isReworded = false
+    guard isReading, !isClosed, let status = statusToSend, status >= 400 else { return }
+    isReworded = true
+    let (code, text) =
+      switch status {
+      case 400: ("bad-request", "the request can't be read, or its headers are too large")
+      case 413: ("too-large", "the request is larger than is taken here")
+      default: ("refused", "the request is refused")
+      }
+    let answer = whole(status, code, text)
+    let output = bufferevent_get_output(buffers)
+    // A connection's output may only be taken from by the socket, unless it is unfrozen.
+    evbuffer_unfreeze(output, 1)
+    evbuffer_drain(output, evbuffer_get_length(output))
+    evbuffer_freeze(output, 1)
+    _ = answer.withUnsafeBytes { evbuffer_add(output, $0.baseAddress, $0.count) }
+  }
+
+  /// The status of the answer that waits to leave.
+  private var statusToSend: Int? {
+    var start = [UInt8](repeating: 0, count: 12)
+    let count = evbuffer_copyout(bufferevent_get_output(buffers), &start, start.count)
+    guard count == start.count, String(decoding: start[..<7], as: UTF8.self) == "HTTP/1." else { return nil }
+    return Int(String(decoding: start[9...], as: UTF8.self))
+  }
+
+  /// A whole answer, after which the connection closes.
+  private func whole(_ status: Int, _ code: String, _ text: String) -> [UInt8] {
+    let (type, body) = server?.refusal(status, code, text) ?? ("text/plain", Array(text.utf8))
+    var head = "HTTP/1.1 \(status) \(httpReason(status))\r\nContent-Type: \(type)\r\n"
+    head += "Content-Length: \(body.count)\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+    return Array(head.utf8) + body
+  }
 
   /// Whether libevent has closed it: it takes its callbacks away then.
   var isClosed: Bool {
@@ -369,13 +437,11 @@ final class HTTPConnection {
   }
 
   /// Answers past libevent, which has no request to answer yet, and ends the connection.
-  func turnAway(_ status: Int, _ text: String) {
+  func turnAway(_ status: Int, _ code: String, _ text: String) {
     guard !isClosed else { return }
     isRefused = false
-    var answer = "HTTP/1.1 \(status) \(httpReason(status))\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    answer += "Content-Length: \(text.utf8.count)\r\nConnection: close\r\n\r\n\(text)"
     if pendingBytes == 0 {
-      _ = Array(answer.utf8).withUnsafeBytes {
+      _ = whole(status, code, text).withUnsafeBytes {
         send(bufferevent_getfd(buffers), $0.baseAddress, $0.count, SocketKind.sendFlags)
       }
     }

@@ -17,6 +17,8 @@ public final class EventLoop {
   /// How often the loop has woken.
   public private(set) var turns = 0
 
+  /// What waits for the end of the present turn.
+  private var late: [() -> Void] = []
   private var isStopped = false
   private let wallStart: Int64
   private let bootStart: Int64
@@ -90,8 +92,14 @@ public final class EventLoop {
   public func turn() {
     event_base_loop(core.base, Int32(EVLOOP_ONCE))
     turns += 1
+    let due = late
+    late = []
+    for body in due { body() }
     onTurn?()
   }
+
+  /// Runs `body` once at the end of the present turn, before anything that was given to a connection in it leaves.
+  func atEndOfTurn(_ body: @escaping () -> Void) { late.append(body) }
 
   /// Ends `run` after the turn that is under way.
   public func stop() {

@@ -5,7 +5,7 @@ import StackCore
 ///
 /// An address once found stays until the configuration changes. It belongs to its loop's thread.
 final class PeerBook {
-  private struct Peer {
+  struct Peer {
     var text: String
     var address: Address?
     var failures = 0
@@ -19,7 +19,7 @@ final class PeerBook {
   private let isReachable: (Address) -> Bool
   private let log: (LogLevel, String) -> Void
   private let changed: () -> Void
-  private var peers: [Peer] = []
+  private(set) var peers: [Peer] = []
   /// There only while a name is being looked up, so that an idle node has no thread for it.
   private var resolver: Resolver?
   private var lookups = 0
@@ -36,9 +36,6 @@ final class PeerBook {
     self.log = log
     self.changed = changed
   }
-
-  /// The peers as they were written.
-  var texts: [String] { peers.map(\.text) }
 
   /// The addresses known, each once, in the order written.
   var addresses: [Address] {
@@ -71,6 +68,12 @@ final class PeerBook {
       }
       return Peer(text: text, address: address, nextTry: address == nil ? loop.now : nil)
     }
+  }
+
+  /// Takes back a list from before, with the addresses that it had.
+  func restore(_ old: [Peer]) {
+    peers = old
+    lookUp()
   }
 
   /// Looks up every name whose time has come, and sees to the others later.

@@ -202,7 +202,7 @@ extension RealNode {
       node = fresh
       self.storage = storage
     } catch {
-      let failure = error as? StorageError ?? old
+      let failure = error as? StorageError ?? StorageError(old.kind, RuntimeError(building: error).description)
       complain(failure)
       state = .failing(failure)
       retry?.set(after: min(Self.retryWaits.first * (1 << min(storageFailures, 8)), Self.retryWaits.longest))

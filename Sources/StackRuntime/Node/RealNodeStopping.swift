@@ -18,11 +18,12 @@ extension RealNode {
   }
 
   private func apply(_ new: RealNodeReload) throws(RuntimeError) -> [ReloadAnswer] {
-    let oldPeers = peers?.texts ?? []
+    let oldPeers = options.peers
+    let before = peers?.peers ?? []
     peers?.set(new.peers)
     var answers: [ReloadAnswer]
     do { answers = try node.reload(peers: peers?.addresses ?? [], layers: new.layers, at: loop.now) } catch {
-      peers?.set(oldPeers)
+      peers?.restore(before)
       throw RuntimeError(building: error)
     }
     if oldPeers != new.peers, !answers.contains(where: { $0.path == "peers" }) {
@@ -36,7 +37,9 @@ extension RealNode {
     }
     answers += new.answers
     options.peers = new.peers
-    options.layers = new.layers
+    // One that could not be built is off: after a storage failure it must not keep the others from coming back.
+    let running = node.layers.map(\.name)
+    options.layers = new.layers.filter { running.contains($0.type.manifest.name) }
     peers?.lookUp()
     loop.handle.wake()
     for answer in answers {

@@ -21,6 +21,13 @@ final class CommandLineTool {
 
   /// Does what the words say; the answer is the exit status.
   func run(_ words: [String]) -> Int32 {
+    let status = attempt(words)
+    guard status == 0, let failure = console.outputFailure else { return status }
+    console.complain("the output can't be written: \(systemText(failure))")
+    return 1
+  }
+
+  private func attempt(_ words: [String]) -> Int32 {
     do {
       return try run(rootCommand, words[...], path: program)
     } catch let error as UsageError {
@@ -44,7 +51,8 @@ final class CommandLineTool {
       return try run(next, words.dropFirst(), path: "\(path) \(next.name)")
     }
     let parsed = try spec.parse(words, path: path)
-    if parsed.has("version") {
+    // A layer's command may have an argument of that name.
+    if path == program, parsed.has("version") {
       console.print("\(program) \(version)")
       return 0
     }

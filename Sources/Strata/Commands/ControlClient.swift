@@ -132,9 +132,9 @@ struct ControlClient {
         onBytes: { bytes in
           guard isStream else {
             whole += bytes
-            return whole.count <= largestFile
+            return whole.count <= largestEvent
           }
-          for event in events.feed(bytes) {
+          for event in events.feed(bytes) where !events.wasCut {
             let json = (try? JSON.parse(event.data)) ?? .string(event.data)
             switch event.name {
             case "progress": progress(json)
@@ -142,9 +142,12 @@ struct ControlClient {
             default: outcome = .success(json)
             }
           }
-          return outcome == nil
+          return outcome == nil && !events.wasCut
         })
     } catch { throw failed(error) }
+    if events.wasCut || whole.count > largestEvent {
+      throw FailedError("the node's answer is larger than \(ByteCount(bytes: Int64(largestEvent)))")
+    }
     if head.status >= 400 { throw Refusal(status: head.status, body: whole) }
     if isStream {
       guard let outcome else { throw FailedError("the node ended the answer before its result") }
@@ -223,12 +226,17 @@ struct ServerEvent: Hashable {
   var data = ""
 }
 
+/// No longer line of an event is taken.
+private let largestEvent = 64 << 20
+
 /// Takes server-sent events apart as their bytes come.
 struct EventStreamReader {
   private var line: [UInt8] = []
   private var name = ""
   private var data: [String] = []
   private var afterReturn = false
+  /// Whether something longer than is taken was met, and cut.
+  private(set) var wasCut = false
 
   /// The events that are whole with these bytes.
   mutating func feed(_ bytes: [UInt8]) -> [ServerEvent] {
@@ -241,7 +249,7 @@ struct EventStreamReader {
       }
       afterReturn = byte == 0x0D
       if byte != 0x0A, byte != 0x0D {
-        if line.count < largestFile { line.append(byte) }
+        if line.count < largestEvent { line.append(byte) } else { wasCut = true }
       } else if let event = endLine() {
         events.append(event)
       }

@@ -63,7 +63,8 @@ extension CommandLineTool {
         } else {
           tool.console.print("nothing has changed")
         }
-        return 0
+        let isRefused = json["answers"]?.arrayValue?.contains { $0["outcome"]?.stringValue == "refused" } ?? false
+        return isRefused ? 1 : 0
       })
   }
 
@@ -102,7 +103,8 @@ extension CommandLineTool {
       let json = (try? JSON.parse(event.data)) ?? .string(event.data)
       console.print(parsed.has("json") ? json.text() : line(event, json))
       left -= 1
-      return left > 0
+      // Who no longer reads the events needn't be told more.
+      return left > 0 && console.outputFailure == nil
     }
     return 0
   }

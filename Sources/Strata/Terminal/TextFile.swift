@@ -1,6 +1,7 @@
 // TextFile: reads and writes whole files by path, with errors that name the path.
 import Glibc
 import StackCore
+import StackRuntime
 
 /// A file that can't be had; the text names it and says why.
 struct TextFileError: Error, Hashable, CustomStringConvertible {
@@ -34,38 +35,42 @@ func readFile(_ path: String) throws(TextFileError) -> [UInt8] {
   }
 }
 
-/// Puts a file in place in one step: whoever reads it finds all of it.
+/// Puts a file in place in one step: whoever reads it finds all of it. What is no file, such as /dev/stdout, is written
+/// to as it is.
 func writeFile(_ path: String, _ bytes: [UInt8], replacing: Bool) throws(TextFileError) {
-  if !replacing, access(path, F_OK) == 0 {
+  var facts = stat()
+  let isThere = stat(path, &facts) == 0
+  if isThere, facts.st_mode & S_IFMT != S_IFREG { return try writeThrough(path, bytes) }
+  if !replacing, isThere {
     throw TextFileError(description: "\(path) exists already; choose another name, or add --force to replace it")
   }
-  let temporary = "\(path).\(getpid()).tmp"
-  let fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+  do throws(FileError) { try replaceContents(path, bytes) } catch {
+    throw TextFileError(description: "can't write \(error.message)", isMissing: error.kind == .notFound)
+  }
+}
+
+/// Writes to a device or a pipe.
+private func writeThrough(_ path: String, _ bytes: [UInt8]) throws(TextFileError) {
+  let fd = open(path, O_WRONLY | O_CLOEXEC)
   guard fd >= 0 else { throw failure("can't write \(path)") }
+  defer { close(fd) }
   var rest = bytes[...]
   while !rest.isEmpty {
     let count = rest.withUnsafeBytes { write(fd, $0.baseAddress, $0.count) }
     if count < 0, errno == EINTR { continue }
-    guard count > 0 else {
-      let error = failure("can't write \(path)")
-      close(fd)
-      unlink(temporary)
-      throw error
-    }
+    guard count > 0 else { throw failure("can't write \(path)") }
     rest = rest.dropFirst(count)
-  }
-  guard close(fd) == 0, rename(temporary, path) == 0 else {
-    let error = failure("can't write \(path)")
-    unlink(temporary)
-    throw error
   }
 }
 
 /// An error with what the system says of it.
 private func failure(_ what: String) -> TextFileError {
   let code = errno
-  return TextFileError(description: "\(what): \(String(cString: strerror(code)))", isMissing: code == ENOENT)
+  return TextFileError(description: "\(what): \(systemText(code))", isMissing: code == ENOENT)
 }
+
+/// What the system says of an `errno`.
+func systemText(_ code: Int32) -> String { String(cString: strerror(code)) }
 
 /// Paths, as text.
 enum Path {

@@ -40,6 +40,7 @@ struct WireDecoder {
     enclosing.append(schema)
     defer { enclosing.removeLast() }
     var members = JSONObject()
+    var lists: [String: [JSON]] = [:]
     var unknown: [JSON] = []
     while !reader.isAtEnd {
       let start = base + size - reader.remaining
@@ -50,21 +51,28 @@ struct WireDecoder {
       } catch { throw fault(error, at: start) }
       if let field = schema.fields.first(where: { $0.number == tag.number }) {
         path.append(field.name)
-        try take(field, tag, &reader, base: base, size: size, start: start, into: &members)
+        let found = try take(field, tag, &reader, base: base, size: size, start: start)
+        // A list gathers; of a single field the last one counts, as for every reader.
+        if field.presence == .repeated {
+          if lists[field.name] == nil { members[field.name] = [] }
+          lists[field.name, default: []] += found
+        } else if let last = found.last {
+          members[field.name] = last
+        }
         path.removeLast()
       } else {
         unknown.append(try self.unknown(tag, &reader, start: start))
       }
     }
+    for field in schema.fields { if let list = lists[field.name] { members[field.name] = .array(list) } }
     if !unknown.isEmpty { members["unknownFields"] = .array(unknown) }
     return .object(members)
   }
 
-  /// Reads one known field into the object.
+  /// Reads one known field; packed into one, there may be several values.
   private mutating func take(
-    _ field: WireFieldSchema, _ tag: WireTag, _ reader: inout WireReader, base: Int, size: Int, start: Int,
-    into members: inout JSONObject
-  ) throws(WireDecodeError) {
+    _ field: WireFieldSchema, _ tag: WireTag, _ reader: inout WireReader, base: Int, size: Int, start: Int
+  ) throws(WireDecodeError) -> [JSON] {
     var found: [JSON] = []
     switch field.kind {
     case .value(let name):
@@ -84,7 +92,7 @@ struct WireDecoder {
       let schema = enclosing.last { $0.name == name } ?? WireSchema.unknown(name)
       found.append(try nested(tag, &reader, base: base, size: size, start: start, schema))
     }
-    Self.put(found, field, into: &members)
+    return found
   }
 
   private mutating func nested(
@@ -95,15 +103,6 @@ struct WireDecoder {
     let bytes: RawSpan
     do throws(WireError) { bytes = try reader.readBytes() } catch { throw fault(error, at: start) }
     return try message(WireReader(bytes), base: base + size - reader.remaining - bytes.byteCount, schema)
-  }
-
-  /// A list gathers; of a single field the last one counts, as for every reader.
-  private static func put(_ found: [JSON], _ field: WireFieldSchema, into members: inout JSONObject) {
-    if field.presence == .repeated {
-      members[field.name] = .array((members[field.name]?.arrayValue ?? []) + found)
-    } else if let last = found.last {
-      members[field.name] = last
-    }
   }
 
   private func unknown(
