@@ -1,4 +1,4 @@
-// EventQueue: what happens next in a simulation: plain entries in a heap, by time and then by order of coming.
+// EventQueue: what happens next in a simulation, by time and then by order of coming.
 
 /// Something that is to happen.
 struct QueuedEvent {
@@ -24,15 +24,81 @@ struct QueuedEvent {
   }
 }
 
-/// A heap with four children a place: shallower than a binary one, and the four stand side by side in memory.
+/// What is to happen, in three parts, so that most of it lies still: a small heap of what comes at once, a wheel of
+/// slots that are only sorted when their time has come, and a heap of what is farther away than the wheel is round.
 struct EventQueue: ~Copyable {
+  /// Events of one stretch of time, in no order.
+  private struct Slot {
+    var events: [QueuedEvent] = []
+  }
+  /// A slot is 2^17 ns (131 µs) long, and the wheel 134 ms round: longer than most links.
+  private static let shift: Int64 = 17
+  private static let slotCount: Int64 = 1024
+
+  private var near = EventHeap()
+  private var far = EventHeap()
+  private var slots = [Slot](repeating: Slot(), count: Int(slotCount))
+  private var inSlots = 0
+  /// The first slot that is not in `near` yet, counted from the beginning of time.
+  private var first: Int64 = 0
+  private var sequence: UInt64 = 0
+
+  /// How much is to happen.
+  var count: Int { near.count + inSlots + far.count }
+
+  /// When the next thing happens; nil when nothing will.
+  var nextTime: Int64? { near.nextTime }
+
+  mutating func push(_ kind: QueuedEvent.Kind, _ index: Int32, at time: Int64) {
+    sequence += 1
+    place(QueuedEvent(time: time, sequence: sequence, kind: kind, index: index))
+    if near.count == 0 { fetch() }
+  }
+
+  /// Takes the next event. There must be one.
+  mutating func pop() -> QueuedEvent {
+    let event = near.pop()
+    if near.count == 0 { fetch() }
+    return event
+  }
+
+  private mutating func place(_ event: QueuedEvent) {
+    let slot = event.time >> Self.shift
+    if slot < first {
+      near.push(event)
+    } else if slot - first < Self.slotCount {
+      slots[Int(slot & (Self.slotCount - 1))].events.append(event)
+      inSlots += 1
+    } else {
+      far.push(event)
+    }
+  }
+
+  /// Turns the wheel until something is near.
+  private mutating func fetch() {
+    while near.count == 0 {
+      if inSlots == 0 {
+        guard let time = far.nextTime else { return }
+        first = max(first, time >> Self.shift)
+      }
+      while let time = far.nextTime, (time >> Self.shift) - first < Self.slotCount { place(far.pop()) }
+      let slot = Int(first & (Self.slotCount - 1))
+      first += 1
+      inSlots -= slots[slot].events.count
+      for event in slots[slot].events { near.push(event) }
+      slots[slot].events.removeAll(keepingCapacity: slots[slot].events.count < 4096)
+    }
+  }
+}
+
+/// A heap with four children a place: shallower than a binary one, and the four stand side by side in memory.
+struct EventHeap: ~Copyable {
   private var base: UnsafeMutablePointer<QueuedEvent>
   private var capacity: Int
   private(set) var count = 0
-  private var sequence: UInt64 = 0
 
   init() {
-    capacity = 1024
+    capacity = 256
     base = .allocate(capacity: capacity)
   }
 
@@ -41,10 +107,8 @@ struct EventQueue: ~Copyable {
   /// When the next thing happens; nil when nothing will.
   var nextTime: Int64? { count == 0 ? nil : base[0].time }
 
-  mutating func push(_ kind: QueuedEvent.Kind, _ index: Int32, at time: Int64) {
+  mutating func push(_ event: QueuedEvent) {
     if count == capacity { grow() }
-    sequence += 1
-    let event = QueuedEvent(time: time, sequence: sequence, kind: kind, index: index)
     var place = count
     count += 1
     while place > 0 {

@@ -39,15 +39,17 @@ extension SweepReport: CustomStringConvertible {
   }
 }
 
-/// Runs a scenario under each of some seeds. `file` is the scenario's file, as the replay command is to name it; `each`
-/// is told every run's report as it comes (nil for one that could not begin), and ends the sweep by answering false.
+/// Runs a scenario under each of some seeds. `file` and `program` are the scenario's file and the command, as a replay
+/// is to name them; `each` is told every run's report as it comes (nil for one that could not begin), and ends the
+/// sweep by answering false.
 public func sweep(
   _ scenario: Scenario, catalog: [any ProtocolLayer.Type], seeds: Range<UInt64>, file: String = "SCENARIO.json",
+  program: String = "strata",
   each: (_ run: SweepReport.Run, _ report: SimulationReport?) -> Bool = { _, _ in true }
 ) -> SweepReport {
   var sweep = SweepReport(scenario: scenario.name, runs: [])
   for seed in seeds {
-    let replay = "strata sim \(file) --seed \(seed)"
+    let replay = "\(program) sim \(file) --seed \(seed)"
     var run = SweepReport.Run(
       seed: seed, passed: false, ending: "", failures: [], traceHash: "", virtualSeconds: 0, deliveries: 0,
       replay: replay)

@@ -135,6 +135,9 @@ final class Thief: ProtocolLayer {
     #expect(try layer(Asker.self, of: exchange.nodes[0]).texts.count >= 1)
     let message = try #require(exchange.nodes[1].messages.first { $0.number == 1000 })
     #expect(message.messagesIn == 2 && message.layer == "asker" && message.schema.name == "Ask")
+    // Both ends count the same bytes: the message with its number and its length.
+    let sent = try #require(exchange.nodes[0].messages.first { $0.number == 1000 })
+    #expect(sent.messagesOut == 2 && message.bytesIn == sent.bytesOut)
   }
 
   @Test func commandsAnswerAtOnceOrOverTime() throws {

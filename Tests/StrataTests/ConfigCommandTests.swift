@@ -40,7 +40,7 @@ import Testing
 
   @Test("A file that is not there is an error of the configuration") func missing() {
     let said = strata("config", "check", "/nowhere/a.json")
-    #expect(said.errors == "strata: /nowhere/a.json: can't read /nowhere/a.json: No such file or directory\n")
+    #expect(said.errors == "strata: /nowhere/a.json: can't be read: No such file or directory\n")
     #expect(said.status == 2)
   }
 

@@ -65,6 +65,9 @@ struct WaitingMessages: Sendable {
 /// shown that it receives at its address. So a flood of invented senders can fill empty places, but pushes nobody out.
 struct NeighbourTable {
   private(set) var slots: [Neighbour] = []
+  /// The slots' addresses side by side: of a few, looking at each is quicker than hashing.
+  private var addresses: [Address] = []
+  private static let few = 16
   private var index: [Address: Int] = [:]
   let limit: Int
   private var lastAddress = Address(high: 0, low: 0, port: 0)
@@ -82,14 +85,18 @@ struct NeighbourTable {
   /// Where an address stands; the last one asked for is found at once.
   mutating func find(_ address: Address) -> Int? {
     if lastIndex >= 0, lastAddress == address { return lastIndex }
-    guard let place = index[address] else { return nil }
+    guard let place = peek(address) else { return nil }
     lastAddress = address
     lastIndex = place
     return place
   }
 
   /// Where an address stands, without remembering the question.
-  func peek(_ address: Address) -> Int? { index[address] }
+  func peek(_ address: Address) -> Int? {
+    if addresses.count > Self.few { return index[address] }
+    for place in addresses.indices where addresses[place] == address { return place }
+    return nil
+  }
 
   /// How long a neighbour must have been silent before a stranger may take its place.
   static let silence = Duration.seconds(60)
@@ -100,6 +107,7 @@ struct NeighbourTable {
     if slots.count < limit || neighbour.configured {
       index[neighbour.address] = slots.count
       slots.append(neighbour)
+      addresses.append(neighbour.address)
       return (slots.count - 1, nil)
     }
     guard let victim = victim(),
@@ -110,6 +118,7 @@ struct NeighbourTable {
     index[evicted] = nil
     index[neighbour.address] = victim
     slots[victim] = neighbour
+    addresses[victim] = neighbour.address
     lastIndex = -1
     return (victim, evicted)
   }
@@ -118,6 +127,7 @@ struct NeighbourTable {
   mutating func remove(_ address: Address) {
     guard let place = index.removeValue(forKey: address) else { return }
     slots.remove(at: place)
+    addresses.remove(at: place)
     lastIndex = -1
     for later in place..<slots.count { index[slots[later].address] = later }
   }

@@ -483,13 +483,19 @@ public final class Node {
       return
     }
     ports.ports[place].counts.pointee.messagesIn &+= 1
-    ports.ports[place].counts.pointee.bytesIn &+= UInt64(body.byteCount)
+    ports.ports[place].counts.pointee.bytesIn &+= Self.fieldBytes(number, body.byteCount)
     receivingNumber = number
     do throws(WireError) { try handler(body, sender) } catch {
       // A handler may have switched its layer off, and the port's place with it.
       if let again = ports.find(number) { ports.ports[again].counts.pointee.malformed &+= 1 }
       throw error
     }
+  }
+
+  /// What a message takes in its packet, with its number and its length, so that both ends count alike.
+  static func fieldBytes(_ number: UInt32, _ bodyBytes: Int) -> UInt64 {
+    func varintBytes(_ value: Int) -> Int { (70 - (value | 1).leadingZeroBitCount) / 7 }
+    return UInt64(varintBytes(Int(number) << 3) + varintBytes(bodyBytes) + bodyBytes)
   }
 
   /// A message has been read: its sender is a neighbour.

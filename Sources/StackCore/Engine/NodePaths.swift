@@ -199,7 +199,7 @@ extension Node {
   func receiveCore(_ number: UInt32, _ body: RawSpan, from sender: Address, whole: Bool) throws(WireError) {
     if let port = ports.find(number) {
       ports.ports[port].counts.pointee.messagesIn &+= 1
-      ports.ports[port].counts.pointee.bytesIn &+= UInt64(body.byteCount)
+      ports.ports[port].counts.pointee.bytesIn &+= Self.fieldBytes(number, body.byteCount)
     }
     var reader = WireReader(body)
     switch number {

@@ -88,10 +88,12 @@ public final class ControlPort {
       let parts = given[0].value.split(separator: " ", maxSplits: 1)
       if parts.count == 2, parts[0].lowercased() == "bearer", isToken(Array(parts[1].utf8)) { return nil }
     }
+    let place = "the file \(tokenFileName) of the node's data directory"
     return Problem(
       401, given.isEmpty ? "no-token" : "wrong-token",
-      "send the header `Authorization: Bearer TOKEN`, with the token in the file \(tokenFileName) of the node's data "
-        + "directory",
+      given.isEmpty
+        ? "send the header `Authorization: Bearer TOKEN`, with the token in \(place)"
+        : "that is not this node's token; the right one is in \(place)",
       headers: [HTTPField("WWW-Authenticate", "Bearer realm=\"strata\"")])
   }
 

@@ -20,8 +20,21 @@ extension CommandLineTool {
 
   private func show(_ path: String, _ parsed: ParsedArguments) throws -> Int32 {
     let json = try ControlClient(parsed, self).json(path)
-    parsed.has("json") ? console.print(json.text(pretty: true)) : console.show(json)
+    parsed.has("json") ? console.print(json.text(pretty: true)) : console.show(forPeople(json))
     return 0
+  }
+
+  /// Without what only programs follow: where the schemas of settings stand.
+  private func forPeople(_ json: JSON) -> JSON {
+    guard let layers = json["layers"]?.arrayValue else { return json }
+    var shown = json
+    shown["layers"] = .array(
+      layers.map { layer in
+        var layer = layer
+        layer["settingsSchema"] = nil
+        return layer
+      })
+    return shown
   }
 
   /// `metrics`.
@@ -90,8 +103,7 @@ extension CommandLineTool {
       let json = (try? JSON.parse(event.data)) ?? .string(event.data)
       console.print(parsed.has("json") ? json.text() : line(event, json))
       left -= 1
-      // Who no longer reads the events needn't be told more.
-      return left > 0 && console.outputFailure == nil
+      return left > 0
     }
     return 0
   }

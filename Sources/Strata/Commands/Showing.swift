@@ -29,7 +29,7 @@ extension Console {
     switch json {
     case .null: break
     case .object(let members): show(members, indent: indent)
-    case .array(let elements) where json.isTable: print(table(elements.compactMap(\.objectValue), indent: indent))
+    case .array(let elements) where json.isTable: show(elements.compactMap(\.objectValue), indent: indent)
     case .array(let elements): for element in elements { print(indent + element.inOneCell) }
     case .string(let text): print(indent + harmless(text))
     default: print(indent + json.inOneCell)
@@ -56,11 +56,27 @@ extension Console {
     }
   }
 
-  private func table(_ rows: [JSONObject], indent: String) -> Table {
+  /// A table; where its columns don't fit, a block of pairs for each row.
+  private func show(_ rows: [JSONObject], indent: String) {
     var keys: [String] = []
     for row in rows { for key in row.keys where !keys.contains(key) { keys.append(key) } }
-    return Table(
-      titles: keys.map { harmless($0).uppercased() },
+    let table = Table(
+      titles: keys.map { inWords(harmless($0)).uppercased() },
       rows: rows.map { row in keys.map { row[$0]?.inOneCell ?? "" } }, indent: indent)
+    if table.fits(width) { return print(table) }
+    for (place, row) in rows.enumerated() {
+      if place > 0 { print("") }
+      print(Table(rows: row.map { [harmless($0.key), $0.value.inOneCell] }, indent: indent))
+    }
+  }
+
+  /// A key such as `lastHeard` as words.
+  private func inWords(_ key: String) -> String {
+    var words = ""
+    for letter in key {
+      if letter.isUppercase, words.last?.isLowercase == true { words += " " }
+      words.append(letter)
+    }
+    return words
   }
 }

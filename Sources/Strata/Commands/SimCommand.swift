@@ -66,7 +66,7 @@ extension CommandLineTool {
   ) throws -> Int32 {
     let progress = ProgressLine(console: console, isJSON: false)
     var done = 0
-    let report = sweep(scenario, catalog: catalog, seeds: seeds, file: path) { _, _ in
+    let report = sweep(scenario, catalog: catalog, seeds: seeds, file: path, program: program) { _, _ in
       done += 1
       if console.errorIsTerminal { progress.show(["done": JSON(done), "total": JSON(seeds.count)]) }
       return true

@@ -43,7 +43,9 @@ public struct NodeFile {
   ) throws(NodeFileError) -> NodeFile {
     let bytes: [UInt8]
     do { bytes = try readFile(path) } catch {
-      throw NodeFileError(file: path, problems: [.init(path: "", error.description)])
+      // The error's lines begin with the path already.
+      let reason = error.description.replacing("can't read \(path): ", with: "can't be read: ")
+      throw NodeFileError(file: path, problems: [.init(path: "", reason)])
     }
     return try parse(bytes, path: path, catalog: catalog)
   }
@@ -141,7 +143,9 @@ extension NodeFile {
   static func readCore(_ path: String) throws(NodeFileError) -> NodeFile {
     let bytes: [UInt8]
     do { bytes = try readFile(path) } catch {
-      throw NodeFileError(file: path, problems: [.init(path: "", error.description)])
+      // The error's lines begin with the path already.
+      let reason = error.description.replacing("can't read \(path): ", with: "can't be read: ")
+      throw NodeFileError(file: path, problems: [.init(path: "", reason)])
     }
     var json: JSON
     do { json = try JSON.parse(bytes) } catch {

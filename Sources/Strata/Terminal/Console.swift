@@ -18,14 +18,12 @@ final class Console {
   let hasColours: Bool
   /// The environment's variables.
   let environment: (String) -> String?
-  /// Why the last words on standard output were lost, as an `errno`, if they were.
-  private(set) var outputFailure: Int32?
-  private let sink: (Stream, String) -> Int32?
+  private let sink: (Stream, String) -> Void
 
   init(
     program: String, width: Int = 100, isTerminal: Bool = false, errorIsTerminal: Bool = false,
     hasColours: Bool = false, environment: @escaping (String) -> String? = { _ in nil },
-    sink: @escaping (Stream, String) -> Int32?
+    sink: @escaping (Stream, String) -> Void
   ) {
     self.program = program
     self.width = width
@@ -53,35 +51,34 @@ final class Console {
     return variable("COLUMNS").flatMap { Int($0) }.map { min(max(40, $0), 1000) } ?? 100
   }
 
-  /// Writes all of a text; an `errno` when that can't be done.
-  private static func writeAll(_ stream: Stream, _ text: String) -> Int32? {
+  /// Writes all of a text, or ends the process: nobody must take half of an output for all of it.
+  private static func writeAll(_ stream: Stream, _ text: String) {
     var text = text
-    return text.withUTF8 { bytes in
+    text.withUTF8 { bytes in
       var rest = UnsafeRawBufferPointer(bytes)[...]
       while !rest.isEmpty {
         let count =
           UnsafeRawBufferPointer(rebasing: rest).baseAddress.map { Glibc.write(stream.rawValue, $0, rest.count) } ?? 0
         if count > 0 {
           rest = rest.dropFirst(count)
-        } else if count == 0 || errno != EINTR {
-          return count == 0 ? EIO : errno
+        } else if errno != EINTR {
+          if stream == .error { return }
+          let reason = String(cString: strerror(errno))
+          writeAll(.error, "the output can't be written: \(reason)\n")
+          exit(1)
         }
       }
-      return nil
     }
   }
 
   /// Prints a line.
-  func print(_ line: String = "") { write(line + "\n") }
+  func print(_ line: String = "") { sink(.output, line + "\n") }
 
   /// Prints text as it is.
-  func write(_ text: String, to stream: Stream = .output) {
-    let failure = sink(stream, text)
-    if stream == .output { outputFailure = failure ?? outputFailure }
-  }
+  func write(_ text: String, to stream: Stream = .output) { sink(stream, text) }
 
   /// Says what went wrong, after the program's name.
-  func complain(_ message: String) { write("\(program): \(message)\n", to: .error) }
+  func complain(_ message: String) { sink(.error, "\(program): \(message)\n") }
 
   /// A text in a colour or weight, where that can be seen.
   func styled(_ text: String, _ style: Style) -> String {

@@ -46,6 +46,15 @@ struct Table {
   /// Columns narrower than this aren't made for the last one; it goes on a line of its own instead.
   private static let narrowest = 24
 
+  /// Whether the width leaves the last column room enough.
+  func fits(_ width: Int) -> Bool {
+    let all = (titles.isEmpty ? [] : [titles]) + rows
+    let count = all.map(\.count).max() ?? 0
+    let widths = (0..<count).map { place in all.map { place < $0.count ? columns(of: $0[place]) : 0 }.max() ?? 0 }
+    let room = width - indent.count - widths.dropLast().reduce(0) { $0 + $1 + 2 }
+    return room >= min(widths.last ?? 0, Self.narrowest)
+  }
+
   /// The lines, to fit `width`.
   func lines(width: Int, style: (String) -> String = { $0 }) -> [String] {
     let all = (titles.isEmpty ? [] : [titles]) + rows
