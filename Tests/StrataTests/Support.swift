@@ -20,15 +20,12 @@ func strata(
 /// Runs the command in this process.
 func strata(
   _ words: [String], catalog: [any ProtocolLayer.Type] = testCatalog, width: Int = 100, colours: Bool = false,
-  environment: [String: String] = [:], isFull: Bool = false
+  environment: [String: String] = [:]
 ) -> Said {
   let said = Said()
   let console = Console(
     program: "strata", width: width, hasColours: colours, environment: { environment[$0] },
-    sink: { stream, text in
-      if stream == .error { said.errors += text } else if !isFull { said.output += text }
-      return stream == .output && isFull ? ENOSPC : nil
-    })
+    sink: { stream, text in if stream == .output { said.output += text } else { said.errors += text } })
   said.status = CommandLineTool(catalog: catalog, version: "1.2.3", console: console).run(words)
   return said
 }
