@@ -25,7 +25,10 @@ func strata(
   let said = Said()
   let console = Console(
     program: "strata", width: width, hasColours: colours, environment: { environment[$0] },
-    sink: { stream, text in if stream == .output { said.output += text } else { said.errors += text } })
+    sink: { stream, text in
+      if stream == .output { said.output += text } else { said.errors += text }
+      return nil
+    })
   said.status = CommandLineTool(catalog: catalog, version: "1.2.3", console: console).run(words)
   return said
 }

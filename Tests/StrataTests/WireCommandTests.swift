@@ -70,7 +70,7 @@ import Testing
   @Test("Random bytes never do harm") func random() {
     var state: UInt64 = 42
     let schema = WireSchema.packet(
-      CommandLineTool(catalog: testCatalog, version: "", console: Console(program: "") { _, _ in }).packetFields())
+      CommandLineTool(catalog: testCatalog, version: "", console: Console(program: "") { _, _ in nil }).packetFields())
     for _ in 0..<5_000 {
       var bytes: [UInt8] = []
       for _ in 0..<Int(state % 40) {
