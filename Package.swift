@@ -18,6 +18,7 @@ let package = Package(
     .library(name: "LayerConformance", targets: ["LayerConformance"]),
     .library(name: "PeersterVocabulary", targets: ["PeersterVocabulary"]),
     .library(name: "Gossip", targets: ["Gossip"]),
+    .library(name: "Routing", targets: ["Routing"]),
     .executable(name: "strata", targets: ["node"]),
   ],
   targets: [
@@ -34,7 +35,7 @@ let package = Package(
       name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram", "CFiles"],
       swiftSettings: strict),
     .target(
-      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip"],
+      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing"],
       swiftSettings: strict),
     .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
     .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),
@@ -45,6 +46,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Gossip", dependencies: ["StackCore", "PeersterVocabulary"], path: "Sources/Layers/Gossip",
+      swiftSettings: strict),
+    .target(
+      name: "Routing", dependencies: ["StackCore", "PeersterVocabulary"], path: "Sources/Layers/Routing",
       swiftSettings: strict),
 
     // Tests, one target a module.
@@ -57,6 +61,10 @@ let package = Package(
       name: "StrataTests", dependencies: ["Strata", "StackCore", "StackRuntime", "StackSim"], swiftSettings: strict),
     .testTarget(
       name: "GossipTests", dependencies: ["Gossip", "PeersterVocabulary", "StackCore", "StackSim", "LayerConformance"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "RoutingTests",
+      dependencies: ["Routing", "Gossip", "PeersterVocabulary", "StackCore", "StackSim", "LayerConformance"],
       swiftSettings: strict),
     .testTarget(name: "TidyTests", swiftSettings: strict),
   ],

@@ -154,7 +154,7 @@ extension Gossip {
             origin: origin, id: id, text: stored.text, topic: stored.topic, heard: stored.heard, hops: stored.hops))
         return taken < input.limit
       }
-      if found.count > input.limit {
+      if found.count >= input.limit {
         found.sort { ($1.heard, $0.origin, $1.id) < ($0.heard, $1.origin, $0.id) }
         found.removeLast(found.count - input.limit)
       }
