@@ -118,8 +118,9 @@ private final class Stage {
       Rumor(origin: "A", id: .max, text: "x"), Rumor(origin: "A", id: 4_000_000_000, text: "x"),
       Rumor(origin: WireText(bytes: .init(repeating: 65, count: 300)), id: 1, text: "x"),
       Rumor(origin: "me", id: 1, text: "not mine"),
+      Rumor(origin: "B", id: 1, text: WireText(bytes: .init(repeating: 65, count: 60_001))),
     ] { stage.receive(2, rumor) }
-    #expect(stage.metric("refused") == 6)
+    #expect(stage.metric("refused") == 7)
     stage.receive(2, Rumor(origin: "A", id: 1, text: "another"))
     stage.receive(2, Rumor(origin: "A", id: 1, text: "another"))
     let told = stage.events("equivocation")

@@ -166,6 +166,8 @@ public final class Gossip: ProtocolLayer {
 }
 
 extension Gossip: GossipService {
+  /// The origins that are known, in the order of their names.
   public var origins: [WireText] { log.clock.entries.map(\.identifier) }
+  /// Of an origin, the first ID not seen.
   public func nextID(of origin: WireText) -> UInt32 { log.next(of: origin) }
 }

@@ -96,6 +96,9 @@ extension Gossip {
   }
 
   private func publish(_ input: PublishInput, _ context: borrowing LayerContext<Gossip>) throws -> Published {
+    guard input.text.utf8.count <= Rumor.longestText else {
+      throw CommandError(.invalid, code: "too-long", "a text has at most \(Rumor.longestText) bytes")
+    }
     if config.simple {
       guard input.topic == nil else {
         throw CommandError(.invalid, "a simple message has no topic; publish without one, or set simple to false")

@@ -44,6 +44,9 @@ extension Routing {
     _ input: SendInput, _ call: CommandCall<MessageChanged, MessageChanged>, _ context: borrowing LayerContext<Routing>
   ) throws {
     let destination = WireText(input.name)
+    guard input.text.utf8.count <= Rumor.longestText else {
+      throw CommandError(.invalid, code: "too-long", "a text has at most \(Rumor.longestText) bytes")
+    }
     guard pending.count < Self.mostPending else {
       throw CommandError(.unavailable, code: "too-many", "\(Self.mostPending) messages wait for receipts already")
     }

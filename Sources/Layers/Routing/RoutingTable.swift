@@ -29,7 +29,7 @@ struct RoutingTable {
   /// The neighbours for an origin, the best first.
   func candidates(_ origin: WireText) -> [Candidate] { ways[origin] ?? [] }
 
-  /// A neighbour has brought a rumor that is the newest, or the newest once more. Answers whether the way is another now.
+  /// A neighbour has brought the newest rumor, or it once more. Answers whether the way is another now.
   @discardableResult mutating func note(_ sighting: RumorSighting, at now: Instant) -> Bool {
     let new = Candidate(nextHop: sighting.from, id: sighting.id, hops: sighting.hops, at: now)
     guard var list = ways[sighting.origin] else {

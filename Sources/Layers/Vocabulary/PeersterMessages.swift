@@ -81,10 +81,12 @@ public struct Rumor: WireMessage, Hashable {
   public var isRoute: Bool { text.isEmpty }
   /// The longest name that is taken for an origin's.
   public static let longestOrigin = 255
+  /// The most bytes in a text that is taken: what any node can pass on, whatever it adds.
+  public static let longestText = 60_000
   /// Whether it can be one: it has an origin, and an ID after which there is another.
   public var isSound: Bool {
     !origin.isEmpty && origin.bytes.count <= Self.longestOrigin && id > 0 && id < .max
-      && (topic?.bytes.count ?? 0) <= Self.longestOrigin
+      && text.bytes.count <= Self.longestText && (topic?.bytes.count ?? 0) <= Self.longestOrigin
   }
 }
 

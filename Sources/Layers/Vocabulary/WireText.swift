@@ -1,8 +1,9 @@
 // WireText: a name or a text as it came over the wire, which should be UTF-8 but is never refused.
 import StackCore
 
-/// A text that others wrote. Peersters put any bytes into their texts: one that is not UTF-8 is kept and passed on as it
-/// is, and shown with its odd bytes replaced. Two are equal when their bytes are; they are in the order of their bytes.
+/// A text that others wrote. Peersters put any bytes into their texts: one that is not UTF-8 is kept and passed on as
+/// it is, and shown with its odd bytes replaced. Two are equal when
+/// their bytes are; they are in the order of their bytes.
 public struct WireText: Hashable, Comparable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
   /// What stands on the wire.
   public var bytes: [UInt8]
