@@ -16,6 +16,9 @@ let package = Package(
     .library(name: "StackRuntime", targets: ["StackRuntime"]),
     .library(name: "Strata", targets: ["Strata"]),
     .library(name: "LayerConformance", targets: ["LayerConformance"]),
+    .library(name: "PeersterVocabulary", targets: ["PeersterVocabulary"]),
+    .library(name: "Gossip", targets: ["Gossip"]),
+    .library(name: "Routing", targets: ["Routing"]),
     .executable(name: "strata", targets: ["node"]),
   ],
   targets: [
@@ -31,9 +34,22 @@ let package = Package(
     .target(
       name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram", "CFiles"],
       swiftSettings: strict),
-    .target(name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim"], swiftSettings: strict),
+    .target(
+      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing"],
+      swiftSettings: strict),
     .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
     .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),
+
+    // The layers, and the words by which they meet.
+    .target(
+      name: "PeersterVocabulary", dependencies: ["StackCore"], path: "Sources/Layers/Vocabulary",
+      swiftSettings: strict),
+    .target(
+      name: "Gossip", dependencies: ["StackCore", "PeersterVocabulary"], path: "Sources/Layers/Gossip",
+      swiftSettings: strict),
+    .target(
+      name: "Routing", dependencies: ["StackCore", "PeersterVocabulary"], path: "Sources/Layers/Routing",
+      swiftSettings: strict),
 
     // Tests, one target a module.
     .testTarget(name: "StackCoreTests", dependencies: ["StackCore"], swiftSettings: strict),
@@ -43,6 +59,13 @@ let package = Package(
       name: "StackSimTests", dependencies: ["StackSim", "StackCore", "LayerConformance"], swiftSettings: strict),
     .testTarget(
       name: "StrataTests", dependencies: ["Strata", "StackCore", "StackRuntime", "StackSim"], swiftSettings: strict),
+    .testTarget(
+      name: "GossipTests", dependencies: ["Gossip", "PeersterVocabulary", "StackCore", "StackSim", "LayerConformance"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "RoutingTests",
+      dependencies: ["Routing", "Gossip", "PeersterVocabulary", "StackCore", "StackSim", "LayerConformance"],
+      swiftSettings: strict),
     .testTarget(name: "TidyTests", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -1,8 +1,15 @@
 // Catalog: the layers that come with Strata, one line each.
+import Gossip
+import Routing
 import StackCore
 
 /// The layers a program may be built with.
 public enum Catalog {
   /// Those that come with Strata. A program of one's own adds to them: `Catalog.standard + [MyLayer.self]`.
-  public static var standard: [any ProtocolLayer.Type] { [] }
+  public static var standard: [any ProtocolLayer.Type] {
+    [
+      Gossip.self,
+      Routing.self,
+    ]
+  }
 }

@@ -77,7 +77,7 @@ import Testing
       }
       for next in spec.subcommands { visit(next, path + [next.name]) }
     }
-    let tool = CommandLineTool(catalog: testCatalog, version: "1", console: Console(program: "strata") { _, _ in })
+    let tool = CommandLineTool(catalog: testCatalog, version: "1", console: Console(program: "strata") { _, _ in nil })
     visit(tool.rootCommand, [])
     for type in testCatalog {
       if let spec = tool.layerCommand(type.manifest.name) { visit(spec, [spec.name]) }
