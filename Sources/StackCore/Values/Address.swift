@@ -165,12 +165,14 @@ extension Address: Codable {
 
 extension Address: SchemaProviding {
   /// Text such as "127.0.0.1:5000".
-  public static let schema = Schema(
-    .string(allowed: nil, minCount: nil, maxCount: nil),
-    form: .init(
-      "an address such as \"127.0.0.1:5000\" or \"[::1]:5000\"",
-      pattern: #"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9a-fA-F:.]{2,45}(%[0-9]{1,10})?\]):[0-9]{1,5}$"#
-    ) { Address($0) != nil })
+  public static var schema: Schema {
+    Schema(
+      .string(allowed: nil, minCount: nil, maxCount: nil),
+      form: .init(
+        "an address such as \"127.0.0.1:5000\" or \"[::1]:5000\"",
+        pattern: #"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9a-fA-F:.]{2,45}(%[0-9]{1,10})?\]):[0-9]{1,5}$"#
+      ) { Address($0) != nil })
+  }
   /// An address of this machine.
   public static let schemaSample = Address(ipv4: 0x7f00_0001, port: 1)
 }
