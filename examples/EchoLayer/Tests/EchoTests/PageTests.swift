@@ -131,7 +131,11 @@ private let pages = ["README.md", "docs/writing-a-layer.md"]
     let path = Array(words.prefix { !$0.hasPrefix("-") && !$0.contains(".json") && !$0.hasPrefix("\"") })
     var help = ""
     let console = Console(
-      program: "EchoNode", width: 200, hasColours: false, environment: { _ in nil }, sink: { _, text in help += text })
+      program: "EchoNode", width: 200, hasColours: false, environment: { _ in nil },
+      sink: { _, text in
+        help += text
+        return nil
+      })
     let tool = CommandLineTool(catalog: catalog, version: "0", console: console)
     #expect(tool.run(Array(path.prefix(2)) + ["--help"]) == 0, "\(place): \(help)")
     for word in words where word.hasPrefix("--") {
