@@ -91,6 +91,12 @@ import Testing
     #expect(strata("status", "--version").status == 2)
   }
 
+  @Test("Output that can't be written is an error") func fullOutput() {
+    let said = strata(["config", "schema"], isFull: true)
+    #expect(said.status == 1 && said.errors == "strata: the output can't be written: No space left on device\n")
+    #expect(strata(["nonsense"], isFull: true).status == 2)
+  }
+
   @Test("What is no file is written to, not replaced") func devices() throws {
     let folder = try TestFolder()
     let target = try folder.write("file", "old")

@@ -20,14 +20,14 @@ func strata(
 /// Runs the command in this process.
 func strata(
   _ words: [String], catalog: [any ProtocolLayer.Type] = testCatalog, width: Int = 100, colours: Bool = false,
-  environment: [String: String] = [:]
+  environment: [String: String] = [:], isFull: Bool = false
 ) -> Said {
   let said = Said()
   let console = Console(
     program: "strata", width: width, hasColours: colours, environment: { environment[$0] },
     sink: { stream, text in
-      if stream == .output { said.output += text } else { said.errors += text }
-      return nil
+      if stream == .error { said.errors += text } else if !isFull { said.output += text }
+      return stream == .output && isFull ? ENOSPC : nil
     })
   said.status = CommandLineTool(catalog: catalog, version: "1.2.3", console: console).run(words)
   return said

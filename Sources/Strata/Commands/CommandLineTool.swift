@@ -21,6 +21,14 @@ final class CommandLineTool {
 
   /// Does what the words say; the answer is the exit status.
   func run(_ words: [String]) -> Int32 {
+    let status = attempt(words)
+    guard status == 0, let failure = console.outputFailure else { return status }
+    // Nobody must take half of an output for all of it.
+    console.complain("the output can't be written: \(systemText(failure))")
+    return 1
+  }
+
+  private func attempt(_ words: [String]) -> Int32 {
     do {
       return try run(rootCommand, words[...], path: program)
     } catch let error as UsageError {

@@ -103,7 +103,8 @@ extension CommandLineTool {
       let json = (try? JSON.parse(event.data)) ?? .string(event.data)
       console.print(parsed.has("json") ? json.text() : line(event, json))
       left -= 1
-      return left > 0
+      // Who no longer reads the events needn't be told more.
+      return left > 0 && console.outputFailure == nil
     }
     return 0
   }

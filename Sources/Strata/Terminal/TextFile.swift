@@ -66,8 +66,11 @@ private func writeThrough(_ path: String, _ bytes: [UInt8]) throws(TextFileError
 /// An error with what the system says of it.
 private func failure(_ what: String) -> TextFileError {
   let code = errno
-  return TextFileError(description: "\(what): \(String(cString: strerror(code)))", isMissing: code == ENOENT)
+  return TextFileError(description: "\(what): \(systemText(code))", isMissing: code == ENOENT)
 }
+
+/// What the system says of an `errno`.
+func systemText(_ code: Int32) -> String { String(cString: strerror(code)) }
 
 /// Paths, as text.
 enum Path {
