@@ -29,7 +29,8 @@ import Testing
     guard FileManager.default.isExecutableFile(atPath: "/usr/bin/flock") else { return }
     // One process that holds the lock until it is killed: a second one could still have it when the first is gone.
     child.arguments = [
-      "--no-fork", scratch.path("node.lock"), "sh", "-c", "echo 4711 > \"$0\"; echo held; exec cat", scratch.path("node.lock"),
+      "--no-fork", scratch.path("node.lock"), "sh",
+      "-c", "echo 4711 > \"$0\"; echo held; exec cat", scratch.path("node.lock"),
     ]
     let (input, output) = (Pipe(), Pipe())
     child.standardInput = input
