@@ -27,9 +27,10 @@ import Testing
     let child = Process()
     child.executableURL = URL(fileURLWithPath: "/usr/bin/flock")
     guard FileManager.default.isExecutableFile(atPath: "/usr/bin/flock") else { return }
-    // The child holds the lock until it reads the end of its input, which never comes before it is killed.
+    // One process that holds the lock until it is killed: a second one could still have it when the first is gone.
     child.arguments = [
-      scratch.path("node.lock"), "sh", "-c", "echo 4711 > \"$0\"; echo held; exec cat", scratch.path("node.lock"),
+      "--no-fork", scratch.path("node.lock"), "sh",
+      "-c", "echo 4711 > \"$0\"; echo held; exec cat", scratch.path("node.lock"),
     ]
     let (input, output) = (Pipe(), Pipe())
     child.standardInput = input
@@ -39,9 +40,8 @@ import Testing
     let error = #expect(throws: StorageError.self) { try DataDirectoryLock(directory: scratch.path) }
     #expect(error?.message.contains("process 4711") == true)
     kill(child.processIdentifier, SIGKILL)
-    try input.fileHandleForWriting.close()
     child.waitUntilExit()
-    _ = output.fileHandleForReading.readDataToEndOfFile()
+    try input.fileHandleForWriting.close()
     _ = try DataDirectoryLock(directory: scratch.path)
   }
 
