@@ -54,6 +54,7 @@ if wanted("core.dispatch.nanoseconds") { add(dispatchNanoseconds(runs: runs)) }
 if wanted("sim.deliveriesPerSecond") { add(simulatedDeliveries(runs: runs)) }
 if wanted("sim.idle10k.residentMiB") { add(idleSimulation()) }
 if wanted("node.idle.residentMiB", "node.idle.wakeupsPerSecond") { for figure in idleNode() { add(figure) } }
+for figure in gossipStatus() { add(figure) }
 
 if let json = try? JSON(encoding: figures) {
   let path = getenv("RESULTS").map { String(cString: $0) } ?? "results/latest.json"

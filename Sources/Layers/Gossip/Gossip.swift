@@ -16,6 +16,10 @@ public final class Gossip: ProtocolLayer {
     /// Statuses are owed to those whose rumors have come.
     case owed
     case antiEntropy
+    /// Batches under way are overdue.
+    case flows
+    /// What was said of an origin's history has waited long enough.
+    case history
     /// Old rumors go, and what waits for a gap to close.
     case sweep
   }
@@ -35,12 +39,16 @@ public final class Gossip: ProtocolLayer {
   var gapOffers: [Address: Instant] = [:]
   /// Which refused texts were reported lately.
   var reported: [UInt64] = []
-  /// Since when an origin's rumors are said to be gone that we have not seen.
-  var gone: [WireText: Instant] = [:]
+  /// What is said of rumors that are gone before we have seen them.
+  var history = HistoryClaims()
+  /// The backlogs that go to neighbours.
+  var flows: [NeighbourFlow] = []
+  /// When we last began an exchange of ranges with a neighbour that has not answered it.
+  var openings: [Address: Instant] = [:]
   /// Whether nothing of our own was in storage, and when we started.
   var isFresh = false
   var startedAt = Instant()
-  /// With which origin the next full status to a Peerster goes on.
+  /// The rank with which the next full status to a Peerster goes on.
   var rotation = 0
   let counts: Counts
 
@@ -54,6 +62,11 @@ public final class Gossip: ProtocolLayer {
     let statusesIn: Counter
     let statusesIgnored: Counter
     let dropped: Counter
+    let forgotten: Counter
+    let rangesIn: Counter
+    let rangesOut: Counter
+    let rangesRefused: Counter
+    let batchesOut: Counter
     let delay: Histogram
 
     init(_ setup: LayerSetup<Gossip>) {
@@ -66,6 +79,11 @@ public final class Gossip: ProtocolLayer {
       statusesIn = setup.counter("statusesIn", "Statuses that were answered or needed no answer.")
       statusesIgnored = setup.counter("statusesIgnored", "Statuses beyond what one neighbour is answered.")
       dropped = setup.counter("dropped", "Rumors that retention has dropped.")
+      forgotten = setup.counter("forgotten", "Origins that were forgotten to make room for others.")
+      rangesIn = setup.counter("rangesIn", "Ranges of origins that neighbours have told of.")
+      rangesOut = setup.counter("rangesOut", "Ranges of origins that neighbours were told of.")
+      rangesRefused = setup.counter("rangesRefused", "Messages whose ranges overlap, or are none.")
+      batchesOut = setup.counter("batchesOut", "Batches of rumors that were sent.")
       delay = setup.histogram("delay", "Seconds from a rumor's publication until it was heard here.")
     }
   }
@@ -86,11 +104,14 @@ public final class Gossip: ProtocolLayer {
     setup.gauge("origins", "Origins that are known.") { Double($0.log.clock.count) }
     setup.gauge("rumors", "Rumors that are kept.") { Double($0.log.count) }
     setup.gauge("bytes", "Bytes of rumors that are kept.") { Double($0.log.bytes) }
+    setup.gauge("flows", "Neighbours to which a backlog is on its way.") { Double($0.flows.count) }
     setup.gauge("waits", "Answers that are awaited.") { Double($0.mongering.waits.count) }
     setup.on(PeersterField.simple, Simple.self, Gossip.heardSimple)
     setup.on(PeersterField.rumor, Rumor.self, Gossip.heardRumor)
     setup.on(PeersterField.status, Status.self, Gossip.heardStatus)
     setup.on(GossipField.batch, RumorBatch.self, Gossip.heardBatch)
+    setup.on(GossipField.ranges, ClockRanges.self, Gossip.heardRanges)
+    setup.on(GossipField.seen, BatchesSeen.self, Gossip.heardSeen)
     setup.event(RumorHeard.port)
     setup.event(RumorSighting.port)
     setup.event(SimpleHeard.port)
@@ -119,7 +140,7 @@ public final class Gossip: ProtocolLayer {
     var found: [(WireText, RumorLog.Run)] = []
     do { try RumorStore(storage: context.storage).load { found.append(($0, $1)) } } catch { failed(error, context) }
     // In the order of the names, so that each finds its place at the end.
-    for (origin, run) in found.sorted(by: { $0.0 < $1.0 }) { log.load(origin, run) }
+    for (origin, run) in found.sorted(by: { $0.0 < $1.0 }) { log.load(origin, run, at: context.now) }
     isFresh = log.run(of: me) == nil
     if config.antiEntropy > .zero { greet(context) }
   }
@@ -131,6 +152,8 @@ public final class Gossip: ProtocolLayer {
       armAnswers(context)
     case .owed: payOwed(context)
     case .antiEntropy: greet(context)
+    case .flows: reviveFlows(context)
+    case .history: believeOld(context)
     case .sweep: sweep(context)
     }
   }
@@ -147,6 +170,8 @@ public final class Gossip: ProtocolLayer {
     case .removed:
       allowances.forget(change.address)
       gapOffers[change.address] = nil
+      openings[change.address] = nil
+      flows.removeAll { $0.peer == change.address }
     // Now it can be sent many rumors at once, so it should say which.
     case .proven: sendStatus(to: change.address, context)
     case .added, .strata: break

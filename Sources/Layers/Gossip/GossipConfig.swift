@@ -106,24 +106,6 @@ public struct Equivocation: Codable, Sendable {
 /// Packet fields of Gossip that only Strata nodes understand.
 enum GossipField {
   static let batch: UInt32 = 64
-}
-
-/// Several rumors at once, in answer to a status.
-struct RumorBatch: WireMessage {
-  /// The rumors, of each origin in ascending order without a gap.
-  var rumors: [Rumor] = []
-  /// Of some origins, where the sender's history begins.
-  var starts: [PeerStatus] = []
-  /// What the status spoke of that this answers; so does the answer to this.
-  var isPartial: Bool?
-  var from: WireText?
-  var upTo: WireText?
-
-  mutating func fields(_ field: inout some WireFields) throws(WireError) {
-    try field(1, "rumors", &rumors, limit: 4_096)
-    try field(2, "starts", &starts, limit: 4_096)
-    try field(3, "isPartial", &isPartial)
-    try field(4, "from", &from)
-    try field(5, "upTo", &upTo)
-  }
+  static let ranges: UInt32 = 70
+  static let seen: UInt32 = 71
 }

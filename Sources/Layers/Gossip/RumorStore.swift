@@ -102,6 +102,12 @@ struct RumorStore {
     try storage.set(Self.startKey(origin), StoredStart(first: first, written: written).encoded())
   }
 
+  /// Forgets an origin.
+  func forget(_ origin: WireText) throws(StorageError) {
+    try storage.removeRange(from: Self.key(origin, 0), upTo: Self.end(origin))
+    try storage.remove(Self.startKey(origin))
+  }
+
   /// Reads what is kept of all origins, in the order of their names.
   func load(_ found: (WireText, RumorLog.Run) -> Void) throws(StorageError) {
     var starts: [WireText: StoredStart] = [:]
