@@ -75,7 +75,7 @@ func statusBytes(_ name: String, origins: Int, differ: Int) -> Figure {
     let step = differ == 0 ? Int.max : origins / differ
     for number in 0..<origins {
       // Half of what differs is lacking here, half there.
-      let isOdd = number % step == step / 2
+      let isOdd = differ > 0 && number % step == step / 2
       for node in 0..<2 {
         try pair.put("origin \(number)", upTo: isOdd && (number / step) % 2 == node ? 2 : 1, in: node)
       }

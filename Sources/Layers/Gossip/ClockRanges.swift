@@ -1,4 +1,4 @@
-// ClockRanges: what a node has seen, told to a Strata node as fingerprints of ranges of origins, and how that is answered.
+// ClockRanges: what a node has seen, told to a Strata node as fingerprints of ranges of origins, and the answer to it.
 import PeersterVocabulary
 import StackCore
 
@@ -19,7 +19,7 @@ struct RangeClaim: WireMessage, Equatable {
     try field(2, "low", &low)
     try field(3, "high", &high)
     try field(4, "isList", &isList)
-    try field(5, "want", &want, limit: 1_024)
+    try field(5, "want", &want, limit: 64)
   }
 }
 
@@ -38,7 +38,7 @@ struct ClockRanges: WireMessage, Equatable {
   mutating func fields(_ field: inout some WireFields) throws(WireError) {
     try field(1, "from", &from)
     try field(2, "salt", &salt)
-    try field(3, "claims", &claims, limit: 512)
+    try field(3, "claims", &claims, limit: 128)
     try field(4, "sampleFrom", &sampleFrom)
     try field(5, "sampleUpTo", &sampleUpTo)
     try field(6, "sample", &sample)
@@ -82,7 +82,7 @@ struct RangeReconciler {
   /// Parts of up to so many origins are summed under a fresh salt.
   var salted = 1_024
   /// How many origins are summed afresh for one message.
-  var budget = 4_096
+  var budget = 2_048
   /// How many origins an opening's sample has.
   var sampleSize = 1_024
   /// About how many bytes an answering message has, and how many there are.
@@ -99,7 +99,8 @@ struct RangeReconciler {
     var isEqual = true
   }
 
-  /// The first message of an exchange. The sample begins somewhere: so that no two clocks of one sum look alike for long.
+  /// The first message of an exchange. The sample begins somewhere: so that no two clocks of one sum look alike for
+  /// long.
   func opening(_ clock: ClockTree, salt: UInt64, start: Int) -> ClockRanges {
     let sum = clock.sum(0..<clock.count)
     var message = ClockRanges(salt: Fixed64(salt), claims: [Self.kept(sum, upTo: nil)])

@@ -5,7 +5,8 @@ import PeersterVocabulary
 ///
 /// Sums of these (modulo 2^128) change with one addition and one subtraction when an entry does, and can be taken over
 /// any range. Under the key that everybody knows an adversary who chooses names can find two sets of one sum; so what
-/// is equal by such a sum is looked at again, a bit at a time, under keys that nobody could know before (`ClockRanges`).
+/// is equal by such a sum is looked at again, a bit at a time, under keys that nobody could know before
+/// (`ClockRanges`).
 struct Fingerprint {
   private let k0: UInt64
   private let k1: UInt64

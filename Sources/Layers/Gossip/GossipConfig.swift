@@ -37,7 +37,7 @@ public struct GossipConfig: LayerConfig {
   public var topics: [String] = []
   @Setting("Which rumors are passed on at once: all, or those that are of interest here.", live: true)
   public var relay = Relay.all
-  @Setting("How many origins are known at the most; further ones are refused.", in: 16...1_000_000, live: true)
+  @Setting("How many origins are known at the most; only silent ones make room.", in: 16...1_000_000, live: true)
   public var origins = 100_000
   @Setting("How far a rumor may be ahead of what was seen of its origin.", in: 0...65_536, live: true)
   public var gap = 256

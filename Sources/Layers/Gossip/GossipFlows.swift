@@ -102,7 +102,7 @@ extension Gossip {
     var room = min(32_768, max(1_000, neighbour.pathLimit - 120))
     while room > 0, let gap = flows[place].flow.next {
       let run = log.run(of: gap.origin)
-      guard let run, gap.ids.lowerBound < run.next else {
+      guard let run, gap.ids.lowerBound < min(run.next, gap.ids.upperBound) else {
         flows[place].flow.took(upTo: gap.ids.upperBound)
         continue
       }
@@ -111,7 +111,7 @@ extension Gossip {
         batch.starts.append(PeerStatus(identifier: gap.origin, nextID: run.first))
         holds.append(gap)
         room -= gap.origin.bytes.count + 10
-        flows[place].flow.took(upTo: gap.ids.upperBound)
+        flows[place].flow.begins(at: run.first)
         continue
       }
       do {

@@ -117,8 +117,8 @@ extension Gossip {
 
   // MARK: Ranges
 
-  /// A Strata neighbour tells fingerprints of ranges of origins. It gets those of smaller ranges where ours differ, what
-  /// it lacks of ranges that it lists, and is asked for what we lack of them.
+  /// A Strata neighbour tells fingerprints of ranges of origins. It gets those of smaller ranges where ours differ,
+  /// what it lacks of ranges that it lists, and is asked for what we lack of them.
   func heardRanges(_ message: ClockRanges, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
     guard let neighbour = context.neighbour(peer), allowances.take(peer, at: context.now) else {
       return counts.statusesIgnored.add()
@@ -158,8 +158,8 @@ extension Gossip {
 
   // MARK: Telling what we have seen
 
-  /// Tells a neighbour what we have seen: a Strata node by fingerprints unless it is little, a Peerster in as many parts
-  /// as it takes. Who has never spoken gets no more than a knock.
+  /// Tells a neighbour what we have seen: a Strata node by fingerprints unless it is little, a Peerster in as many
+  /// parts as it takes. Who has never spoken gets no more than a knock.
   ///
   /// A Peerster takes every part for all there is, and at the worst sends something that we have; so it gets few parts,
   /// each time others.
@@ -175,7 +175,8 @@ extension Gossip {
       return context.send(status, as: PeersterField.status, to: peer)
     }
     if log.clock.count > Self.shortClock, neighbour?.lastHeard == nil {
-      // Perhaps a Strata node, perhaps nobody: a Peerster answers this with what we didn't name, and gets all next time.
+      // Perhaps a Strata node, perhaps nobody: a Peerster answers this with what we didn't name, and gets all next
+      // time.
       return sendNamed([me], to: peer, context)
     }
     var rank = log.clock.count > 0 ? rotation % log.clock.count : 0
@@ -222,7 +223,8 @@ extension Gossip {
     }
   }
 
-  /// Tells what we have seen of some origins, and speaks of no others. Between Strata nodes; a Peerster takes it for all.
+  /// Tells what we have seen of some origins, and speaks of no others. Between Strata nodes; a Peerster takes it for
+  /// all.
   func sendNamed(_ origins: [WireText], to peer: Address, _ context: borrowing LayerContext<Gossip>) {
     var want: [PeerStatus] = []
     var size = 0

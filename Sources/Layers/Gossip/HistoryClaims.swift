@@ -22,7 +22,6 @@ struct HistoryClaims {
   static let askedWait = Duration.seconds(10)
   static let knownWait = Duration.seconds(30)
 
-  /// In the order in which they came.
   private(set) var claims: [Claim] = []
   private var places: [WireText: Int] = [:]
   let limit: Int
@@ -51,7 +50,7 @@ struct HistoryClaims {
     }
     let old = claims[place]
     guard isProven, old.from != claim.from else { return .waits }
-    remove { $0.origin == claim.origin }
+    remove(at: place)
     return .believed(min(old.first, claim.first))
   }
 
@@ -67,13 +66,18 @@ struct HistoryClaims {
         ripe.append(claims[place])
       }
     }
-    remove { claim in claim.due <= now }
+    claims.removeAll { $0.due <= now }
+    places = [:]
+    for (place, claim) in claims.enumerated() { places[claim.origin] = place }
     return ripe.filter { next($0.origin) < $0.first }
   }
 
-  private mutating func remove(_ matches: (Claim) -> Bool) {
-    claims.removeAll(where: matches)
-    places = [:]
-    for (place, claim) in claims.enumerated() { places[claim.origin] = place }
+  /// The last one takes the place of one that goes.
+  private mutating func remove(at place: Int) {
+    places[claims[place].origin] = nil
+    let last = claims.removeLast()
+    guard place < claims.count else { return }
+    claims[place] = last
+    places[last.origin] = place
   }
 }

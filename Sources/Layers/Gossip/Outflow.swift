@@ -24,7 +24,9 @@ struct Outflow {
   let stream: UInt32
   private var queue: [VectorClock.Difference] = []
   private var head = 0
-  private var names: Set<WireText> = []
+  /// Of each origin that was added: from where on the neighbour said last that it lacks it, and from where on it may be
+  /// added anew.
+  private var known: [WireText: (low: UInt32, again: UInt32)] = [:]
   private(set) var flights: [Flight] = []
   private var lastNumber: UInt32 = 0
   private(set) var window = 4.0
@@ -38,11 +40,16 @@ struct Outflow {
 
   init(stream: UInt32) { self.stream = stream }
 
-  /// Adds what the neighbour lacks of origins that are not in it yet; answers whether there was room for all.
+  /// Adds what the neighbour lacks; of origins that are in it already only notes from where on. Answers whether there
+  /// was room for all.
   @discardableResult mutating func add(_ missing: [VectorClock.Difference]) -> Bool {
-    for gap in missing where !names.contains(gap.origin) {
-      guard names.count < Self.longestQueue else { return false }
-      names.insert(gap.origin)
+    for gap in missing {
+      if let old = known[gap.origin], gap.ids.lowerBound < old.again {
+        known[gap.origin]?.low = max(old.low, gap.ids.lowerBound)
+        continue
+      }
+      guard queue.count - head < Self.longestQueue, known.count < 2 * Self.longestQueue else { return false }
+      known[gap.origin] = (gap.ids.lowerBound, .max)
       queue.append(gap)
     }
     return true
@@ -55,7 +62,13 @@ struct Outflow {
   var mayFly: Bool { !isQueueEmpty && flights.count < Int(window) && !isOver }
 
   /// What is to be sent next.
-  var next: VectorClock.Difference? { isQueueEmpty ? nil : queue[head] }
+  var next: VectorClock.Difference? {
+    guard !isQueueEmpty else { return nil }
+    var gap = queue[head]
+    let low = min(max(gap.ids.lowerBound, known[gap.origin]?.low ?? 0), gap.ids.upperBound)
+    gap.ids = low..<gap.ids.upperBound
+    return gap
+  }
 
   /// Of the next origin the IDs below one are in a batch, or gone.
   mutating func took(upTo id: UInt32) {
@@ -66,6 +79,13 @@ struct Outflow {
       queue.removeFirst(head)
       head = 0
     }
+  }
+
+  /// Of the next origin only that its history begins at an ID was told; from there on it may be asked for again.
+  mutating func begins(at first: UInt32) {
+    guard let gap = next else { return }
+    known[gap.origin]?.again = first
+    took(upTo: gap.ids.upperBound)
   }
 
   /// A batch sets out; answers its number.

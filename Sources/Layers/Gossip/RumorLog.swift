@@ -166,12 +166,12 @@ struct RumorLog {
     }
   }
 
-  /// The origin that is to be forgotten when there is no room for another, if any may be. To look for some takes as long
-  /// as there are origins, so it is done every ten seconds at the most.
+  /// The origin that is to be forgotten when there is no room for another, if any may be. To look for some takes as
+  /// long as there are origins, so it is done every ten seconds at the most.
   ///
-  /// An origin goes of which nothing is kept and that has been silent for an hour. Else one that has been silent for ten
-  /// minutes and was brought by a single neighbour, the one that has brought the most such: who invents many origins
-  /// pushes out its own.
+  /// An origin goes of which nothing is kept and that has been silent for an hour. Else one that has been silent for
+  /// ten minutes and was brought by a single neighbour, the one that has brought the most such: who invents many
+  /// origins pushes out its own.
   mutating func victim(at now: Instant, except me: WireText) -> WireText? {
     while let last = victims.last {
       if let run = runs[last], isDoubtful(run, now) || isEmpty(run, now) { return last }
