@@ -99,7 +99,8 @@ private final class Model {
     case .announcements(let all): for announcement in all { hear(announcement, node, from) }
     case .payload(let name, let hops):
       let next = parts[node].next[name.origin] ?? 1
-      if parts[node].tree.came(name, from: from, hops: hops, isNew: name.id >= next) { send(.prune, node, from) }
+      let arrival = parts[node].tree.came(name, from: from, hops: hops, isNew: name.id >= next)
+      if arrival == .prune { send(.prune, node, from) }
       if name.id > next {
         parts[node].held[name] = hops
         parts[node].tree.missing.announced(name.origin, upTo: name.id, by: from, due: at(time + 150))
@@ -130,7 +131,8 @@ private final class Model {
     for _ in 0..<milliseconds {
       time += 1
       for (from, to, message) in underWay.removeValue(forKey: time) ?? [] { take(message, to, from: from) }
-      for node in parts.indices {
+      // Timers are a little coarse, to save time.
+      for node in parts.indices where time % 10 == 0 {
         if let due = parts[node].announceAt, due <= time {
           parts[node].announceAt = nil
           for (peer, all) in parts[node].tree.takeAnnouncements() { send(.announcements(all), node, peer) }
@@ -175,7 +177,7 @@ private final class Model {
 }
 
 @Suite struct TreeCoreTests {
-  @Test(arguments: 1...6 as ClosedRange<UInt64>) func edgesConvergeToASpanningTree(_ seed: UInt64) {
+  @Test(arguments: 1...4 as ClosedRange<UInt64>) func edgesConvergeToASpanningTree(_ seed: UInt64) {
     let model = Model(40, degree: 6, seed: seed)
     model.shorterBy = seed % 2 == 0 ? 4 : 0
     // All at once at first, so that prunes and grafts cross each other.
@@ -188,7 +190,7 @@ private final class Model {
     func publishSome(_ count: Int) {
       for _ in 0..<count {
         model.publish(Int(model.random.next(below: 40)))
-        model.run(1_000)
+        model.run(700)
       }
     }
     publishSome(20)
@@ -262,12 +264,31 @@ private final class Model {
     let name = BroadcastTree.Name(origin: "a", id: 1)
     let first = tree.came(name, from: peer(1), hops: 1, isNew: true)
     let copy = tree.came(name, from: peer(1), hops: 1, isNew: false)
-    #expect(!first && !copy && tree.edge(of: peer(1)) == .eager)
+    #expect(first == .take && copy == .take && tree.edge(of: peer(1)) == .eager)
     let second = tree.came(name, from: peer(2), hops: 1, isNew: false)
-    #expect(second && tree.edge(of: peer(2)) == .lazy)
+    #expect(second == .prune && tree.edge(of: peer(2)) == .lazy)
     // Of a stranger nothing is noted.
     let strange = tree.came(name, from: peer(3), hops: 1, isNew: false)
-    #expect(!strange && tree.edge(of: peer(3)) == nil)
+    #expect(strange == .take && tree.edge(of: peer(3)) == nil)
+  }
+
+  @Test func whatCameByAnotherWaySaysNothingAboutTheTree() {
+    var tree = BroadcastTree()
+    for number in 1...3 { tree.add(peer(number)) }
+    tree.set(peer(2), .lazy)
+    // By comparing notes with 3, before the tree brought it from 2: that is the tree's edge, and 1 is too many.
+    let name = BroadcastTree.Name(origin: "a", id: 1)
+    tree.note(name, from: peer(3), hops: 4, isPushed: false)
+    let first = tree.came(name, from: peer(2), hops: 4, isNew: false)
+    let second = tree.came(name, from: peer(1), hops: 4, isNew: false)
+    #expect(first == .passOn && second == .prune)
+    #expect((1...3).map { tree.edge(of: peer($0)) } == [.lazy, .eager, .eager])
+    // Where a Peerster has passed it on, no edge changes.
+    for number in 1...3 {
+      let arrival = tree.came(.init(origin: "go", id: 1), from: peer(number), hops: nil, isNew: number == 1)
+      #expect(arrival == .take)
+    }
+    #expect((1...3).map { tree.edge(of: peer($0)) } == [.lazy, .eager, .eager])
   }
 
   @Test func aPathMustBeShorterForAWhile() {
@@ -345,7 +366,7 @@ private final class Model {
     missing.forget(peer(0))
     #expect(missing.count == missing.limits.originsOfOne + 1)
     var asked = 0
-    for time in 0..<20_000 { asked += missing.due(at: at(time), retry: .milliseconds(10)) { _ in 1 }.count }
+    for step in 0..<200 { asked += missing.due(at: at(step * 100), retry: .milliseconds(10)) { _ in 1 }.count }
     #expect(asked == (missing.limits.originsOfOne + 1) * 2 && missing.count == 0)
   }
 }

@@ -37,6 +37,13 @@ struct BroadcastTree {
     var id: UInt32
   }
 
+  /// Who brought a rumor, and whether it came along the tree or is our own.
+  private struct Recent {
+    var from: Address?
+    var hops: UInt32?
+    var isPushed: Bool
+  }
+
   /// Something to announce.
   private struct Item {
     var announcement: Announcement
@@ -51,7 +58,7 @@ struct BroadcastTree {
 
   private(set) var peers: [Peer] = []
   private var places: [Address: Int] = [:]
-  private var recents: [Name: (from: Address?, hops: UInt32?)] = [:]
+  private var recents: [Name: Recent] = [:]
   private var ring: [Name] = []
   private var ringStart = 0
   private var queue: [Item] = []
@@ -59,8 +66,9 @@ struct BroadcastTree {
   private var floor = 0
   private var lastSwap: Instant?
   var missing = MissingRumors()
-  /// Whether what is taken in just now are old rumors, many at a time, that nobody should be sent unasked.
-  var isBulk = false
+  /// Whether what is taken in just now comes from comparing notes, so that others may well have it: nobody is sent it
+  /// unasked.
+  var isSynced = false
 
   // MARK: Edges
 
@@ -109,24 +117,48 @@ struct BroadcastTree {
 
   // MARK: Rumors that come
 
-  /// A neighbour has pushed a rumor; answers whether that was once too often, so that it is to be told to prune.
-  mutating func came(_ rumor: Name, from peer: Address, hops: UInt32?, isNew: Bool) -> Bool {
-    if let known = recents[rumor] {
-      // The same twice from one neighbour is the network's doing, and no reason to part.
-      if known.from == peer { return false }
-    } else if isNew {
-      note(rumor, from: peer, hops: hops)
-      set(peer, .eager)
-      return false
-    }
-    set(peer, .lazy)
-    return places[peer] != nil
+  /// What is to be done with a rumor that a neighbour has pushed.
+  enum Arrival {
+    /// It is taken in as any rumor is.
+    case take
+    /// We have it, but not by the tree: now it goes on along the tree, as it would have gone.
+    case passOn
+    /// It came once too often: the neighbour is told to prune.
+    case prune
   }
 
-  /// Remembers who brought a rumor first; nobody if it is our own.
-  mutating func note(_ rumor: Name, from peer: Address?, hops: UInt32?) {
+  /// A neighbour has pushed a rumor.
+  ///
+  /// A rumor that a Peerster has passed on (it has no `hops`) may have entered the tree in several places. Where its
+  /// ways meet is no reason to part, for other rumors need the edge.
+  mutating func came(_ rumor: Name, from peer: Address, hops: UInt32?, isNew: Bool) -> Arrival {
+    guard let hops else {
+      note(rumor, from: peer, hops: nil)
+      return .take
+    }
+    if let known = recents[rumor] {
+      // The same twice from one neighbour is the network's doing.
+      if known.isPushed { return known.from == peer ? .take : part(peer) }
+      // We had it before the tree could bring it. That says nothing about the tree.
+      recents[rumor] = Recent(from: peer, hops: hops, isPushed: true)
+    } else if isNew {
+      note(rumor, from: peer, hops: hops)
+    } else {
+      return part(peer)
+    }
+    set(peer, .eager)
+    return isNew ? .take : .passOn
+  }
+
+  private mutating func part(_ peer: Address) -> Arrival {
+    set(peer, .lazy)
+    return places[peer] == nil ? .take : .prune
+  }
+
+  /// Remembers who brought a rumor first, nobody if it is our own, unless somebody is remembered already.
+  mutating func note(_ rumor: Name, from peer: Address?, hops: UInt32?, isPushed: Bool = true) {
     guard recents[rumor] == nil else { return }
-    recents[rumor] = (peer, hops)
+    recents[rumor] = Recent(from: peer, hops: hops, isPushed: isPushed)
     if ring.count < Self.recentLimit { return ring.append(rumor) }
     recents[ring[ringStart]] = nil
     ring[ringStart] = rumor
@@ -135,11 +167,11 @@ struct BroadcastTree {
 
   // MARK: Shorter paths
 
-  /// A neighbour announces a rumor that we have: if its path has been shorter by so many hops for a while, its edge takes
-  /// the place of that over which the rumor came. Answers whose edge that was.
+  /// A neighbour announces a rumor that we have: if its path has been shorter by so many hops for a while, its edge
+  /// takes the place of that over which the rumor came. Answers whose edge that was.
   ///
-  /// One lucky rumor is not enough, since the tree serves all origins. Nobody is chosen more than once a minute, so that
-  /// who lies about its hops gains little: what it doesn't bring is announced by others.
+  /// One lucky rumor is not enough, since the tree serves all origins. Nobody is chosen more than once a minute, so
+  /// that who lies about its hops gains little: what it doesn't bring is announced by others.
   mutating func shorten(
     _ rumor: Name, hops: UInt32?, by peer: Address, threshold: Int, at now: Instant
   ) -> Address? {
@@ -159,7 +191,8 @@ struct BroadcastTree {
 
   // MARK: Announcing
 
-  /// Queues a rumor for the lazy neighbours; as an offer for all, since nobody is sent it. Answers how many entries wait.
+  /// Queues a rumor for the lazy neighbours; as an offer for all, since nobody is sent it. Answers how many entries
+  /// wait.
   mutating func announce(_ rumor: Name, hops: UInt32?, from peer: Address?, isOffer: Bool = false) -> Int {
     if let last = queue.last, queue.count > floor, last.from == peer {
       let next = last.announcement

@@ -132,7 +132,11 @@ public final class Gossip: ProtocolLayer {
     // In the order of the names, so that each finds its place at the end.
     for (origin, run) in found.sorted(by: { $0.0 < $1.0 }) { log.load(origin, run) }
     isFresh = log.run(of: me) == nil
-    if config.antiEntropy > .zero { greet(context) }
+    if config.spread == .tree {
+      startTree(context)
+    } else if config.antiEntropy > .zero {
+      greet(context)
+    }
   }
 
   public func timerFired(_ timer: Timer, _ context: borrowing LayerContext<Gossip>) {

@@ -44,9 +44,8 @@ extension Gossip {
 
   func heardBatch(_ batch: RumorBatch, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
     var hasProgress = false
-    // Several at once are old: nobody is sent them unasked.
-    tree.isBulk = batch.rumors.count > 1
-    defer { tree.isBulk = false }
+    tree.isSynced = true
+    defer { tree.isSynced = false }
     for start in batch.starts where historyBegins(start, context) { hasProgress = true }
     for rumor in batch.rumors where accept(rumor, from: peer, context) { hasProgress = true }
     // A batch without news is not answered: nobody would get any further.

@@ -65,21 +65,25 @@ extension Gossip {
     return context.pick(context.neighbours.filter { !$0.isProven && $0.address != peer })?.address
   }
 
+  /// How many neighbours hear from a node as it starts, so that its edges are known soon.
+  private static let firstGreetings = 8
+
+  func startTree(_ context: borrowing LayerContext<Gossip>) {
+    for neighbour in context.shuffled(context.neighbours).prefix(Self.firstGreetings) {
+      sendStatus(to: neighbour.address, context)
+    }
+  }
+
   // MARK: Pushing
 
-  /// Sends a new rumor along the tree, and has it announced where it doesn't go. Old rumors that came many at a time are
-  /// only offered: neighbours may well have them.
+  /// Sends a new rumor along the tree, and has it announced where it doesn't go. One that came by comparing notes is
+  /// only offered: it may be on its way along the tree already.
   func push(_ rumor: Rumor, except peer: Address?, _ context: borrowing LayerContext<Gossip>) {
     let name = BroadcastTree.Name(origin: rumor.origin, id: rumor.id)
-    tree.note(name, from: peer, hops: rumor.hops)
+    tree.note(name, from: peer, hops: rumor.hops, isPushed: !tree.isSynced)
     let ours = outgoing(rumor)
-    if !tree.isBulk {
-      for target in tree.targets(except: peer) {
-        treeCounts.payloads.add()
-        context.send(ours, as: PeersterField.rumor, to: target)
-      }
-    }
-    let waiting = tree.announce(name, hops: ours.hops, from: peer, isOffer: tree.isBulk)
+    if !tree.isSynced { sendAlong(ours, except: peer, context) }
+    let waiting = tree.announce(name, hops: ours.hops, from: peer, isOffer: tree.isSynced)
     if waiting >= BroadcastTree.queueLimit {
       announce(context)
     } else if !context.isArmed(.announce) {
@@ -88,28 +92,48 @@ extension Gossip {
     if let next = pickForMongering(except: peer, context) { tell(rumor, to: next, context) }
   }
 
+  private func sendAlong(_ rumor: Rumor, except peer: Address?, _ context: borrowing LayerContext<Gossip>) {
+    for target in tree.targets(except: peer) {
+      treeCounts.payloads.add()
+      context.send(rumor, as: PeersterField.rumor, to: target)
+    }
+  }
+
   /// A neighbour in the tree has pushed a rumor. It isn't answered, unless it came once too often: anti-entropy sees to
   /// what all announcements miss.
   func heardPushed(_ rumor: Rumor, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
     let name = BroadcastTree.Name(origin: rumor.origin, id: rumor.id)
-    var isRedundant = false
+    var arrival = BroadcastTree.Arrival.take
     if rumor.isSound, rumor.origin != me || rumor.id < log.next(of: me) {
-      let verdict = log.judge(rumor.origin, rumor.id)
-      switch verdict {
-      case .new, .ahead: isRedundant = tree.came(name, from: peer, hops: rumor.hops, isNew: true)
-      case .known: isRedundant = tree.came(name, from: peer, hops: rumor.hops, isNew: false)
-      case .far, .full: break
-      }
-      if verdict == .ahead || verdict == .far {
-        // Who has this one has those before it, and they are late already.
-        expect(rumor.origin, upTo: rumor.id, from: peer, after: config.tree.graftTimeout / 2, context)
+      switch log.judge(rumor.origin, rumor.id) {
+      case .new: arrival = tree.came(name, from: peer, hops: rumor.hops, isNew: true)
+      case .known: arrival = tree.came(name, from: peer, hops: rumor.hops, isNew: false)
+      case .ahead:
+        arrival = tree.came(name, from: peer, hops: rumor.hops, isNew: true)
+        expectBefore(rumor, from: peer, context)
+      case .far: expectBefore(rumor, from: peer, context)
+      case .full: break
       }
     }
     accept(rumor, from: peer, context)
-    if isRedundant {
+    switch arrival {
+    case .take: break
+    case .passOn:
+      // What is kept goes on: what has come now may be another text under the same ID.
+      guard config.relay == .all || isOfInterest(rumor.topic), var kept = load(rumor.origin, rumor.id, context) else {
+        break
+      }
+      kept.hops = rumor.hops
+      sendAlong(outgoing(kept), except: peer, context)
+    case .prune:
       treeCounts.redundant.add()
       prune(peer, name, context)
     }
+  }
+
+  /// Who has a rumor has those before it, and they are late already.
+  private func expectBefore(_ rumor: Rumor, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
+    expect(rumor.origin, upTo: rumor.id, from: peer, after: config.tree.graftTimeout / 2, context)
   }
 
   // MARK: Edges
@@ -179,8 +203,8 @@ extension Gossip {
     }
   }
 
-  /// Notes that a neighbour has all of an origin below an ID, and asks for it if it doesn't come by itself. How far that
-  /// may be ahead is bounded as it is for rumors.
+  /// Notes that a neighbour has all of an origin below an ID, and asks for it if it doesn't come by itself. How far
+  /// that may be ahead is bounded as it is for rumors.
   private func expect(
     _ origin: WireText, upTo: UInt32, from peer: Address, after wait: Duration,
     _ context: borrowing LayerContext<Gossip>
@@ -296,8 +320,8 @@ extension Gossip {
 
   /// What a graft has drawn, several rumors at once. If there is more, it is asked for at once.
   func heardGrafted(_ batch: RumorBatch, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
-    tree.isBulk = batch.rumors.count > 1
-    defer { tree.isBulk = false }
+    tree.isSynced = true
+    defer { tree.isSynced = false }
     var origins: [WireText] = []
     for start in batch.starts where historyBegins(start, context) { origins.append(start.identifier) }
     for rumor in batch.rumors where accept(rumor, from: peer, context) && origins.last != rumor.origin {

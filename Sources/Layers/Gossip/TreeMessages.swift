@@ -4,15 +4,12 @@ import StackCore
 
 /// How the tree works.
 public struct TreeSettings: LayerConfig, Hashable {
-  @Setting(
-    "How long announcements wait for others to go with them.", in: .milliseconds(1) ... .seconds(60), live: true)
+  @Setting("How long announcements wait for others to go with them.", in: .milliseconds(1) ... .seconds(60), live: true)
   public var announceDelay = Duration.milliseconds(50)
-  @Setting(
-    "How long an announced rumor may take to come by itself; then its announcer is asked, and the next after half of it.",
-    in: .milliseconds(2) ... .seconds(60), live: true)
+  @Setting("How long an announced rumor may take to come by itself.", in: .milliseconds(2) ... .seconds(60), live: true)
   public var graftTimeout = Duration.milliseconds(300)
   @Setting(
-    "By how many hops a path must be shorter for the tree to change to it; 0: it never does.", in: 0...64, live: true)
+    "By how many hops a path must be shorter to take the place of another; 0: none does.", in: 0...64, live: true)
   public var shorterBy = 4
 
   public init() {}
