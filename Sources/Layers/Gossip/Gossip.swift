@@ -22,6 +22,10 @@ public final class Gossip: ProtocolLayer {
     case history
     /// Old rumors go, and what waits for a gap to close.
     case sweep
+    /// Lazy neighbours are to be told what there is.
+    case announce
+    /// Rumors that were announced have not come.
+    case graft
   }
 
   public static let manifest = LayerManifest(
@@ -50,7 +54,11 @@ public final class Gossip: ProtocolLayer {
   var startedAt = Instant()
   /// The rank with which the next full status to a Peerster goes on.
   var rotation = 0
+  var tree = BroadcastTree()
+  /// How many messages about the tree each neighbour may still send.
+  var treeAllowances: Allowances
   let counts: Counts
+  let treeCounts: TreeCounts
 
   /// The metrics of the layer.
   struct Counts {
@@ -100,7 +108,9 @@ public final class Gossip: ProtocolLayer {
     me = WireText(setup.nodeName)
     log = RumorLog(limits: Self.limits(config))
     allowances = Allowances(perSecond: config.statuses)
+    treeAllowances = Allowances(perSecond: config.statuses)
     counts = Counts(setup)
+    treeCounts = TreeCounts(setup)
     setup.gauge("origins", "Origins that are known.") { Double($0.log.clock.count) }
     setup.gauge("rumors", "Rumors that are kept.") { Double($0.log.count) }
     setup.gauge("bytes", "Bytes of rumors that are kept.") { Double($0.log.bytes) }
@@ -124,6 +134,7 @@ public final class Gossip: ProtocolLayer {
     setup.subscribe(NeighbourChange.port, Gossip.neighbourChanged)
     if config.antiEntropy > .zero { setup.every(config.antiEntropy, .antiEntropy) }
     setup.every(.seconds(30), .sweep)
+    declareTree(setup)
     declareCommands(setup)
     setup.provide(.gossip, self)
   }
@@ -142,7 +153,11 @@ public final class Gossip: ProtocolLayer {
     // In the order of the names, so that each finds its place at the end.
     for (origin, run) in found.sorted(by: { $0.0 < $1.0 }) { log.load(origin, run, at: context.now) }
     isFresh = log.run(of: me) == nil
-    if config.antiEntropy > .zero { greet(context) }
+    if config.spread == .tree {
+      startTree(context)
+    } else if config.antiEntropy > .zero {
+      greet(context)
+    }
   }
 
   public func timerFired(_ timer: Timer, _ context: borrowing LayerContext<Gossip>) {
@@ -155,6 +170,8 @@ public final class Gossip: ProtocolLayer {
     case .flows: reviveFlows(context)
     case .history: believeOld(context)
     case .sweep: sweep(context)
+    case .announce: announce(context)
+    case .graft: graft(context)
     }
   }
 
@@ -162,10 +179,12 @@ public final class Gossip: ProtocolLayer {
     self.config = config
     log.limits = Self.limits(config)
     allowances.perSecond = Double(config.statuses)
+    treeAllowances.perSecond = Double(config.statuses)
     sweep(context)
   }
 
   func neighbourChanged(_ change: NeighbourChange, _ context: borrowing LayerContext<Gossip>) {
+    treeChanged(change, context)
     switch change.change {
     case .removed:
       allowances.forget(change.address)

@@ -33,6 +33,9 @@ extension Gossip {
   // MARK: Rumors
 
   func heardRumor(_ rumor: Rumor, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
+    if config.spread == .tree, context.neighbour(peer)?.isProven == true {
+      return heardPushed(rumor, from: peer, context)
+    }
     accept(rumor, from: peer, context)
     guard rumor.isSound else { return }
     // Its sender learns what we have seen, whether the rumor was new or not.
@@ -40,6 +43,8 @@ extension Gossip {
   }
 
   func heardBatch(_ batch: RumorBatch, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
+    tree.isSynced = true
+    defer { tree.isSynced = false }
     let before = (counts.accepted.value, counts.held.value)
     for rumor in batch.rumors {
       // A rumor of ours that we don't know: our storage was lost.

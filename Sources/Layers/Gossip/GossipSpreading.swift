@@ -12,11 +12,12 @@ extension Gossip {
       if let next = pick(except: peer, context) { tell(rumor, to: next, context) }
     case .flood:
       context.sendToNeighbours(outgoing(rumor), as: PeersterField.rumor, except: peer)
+    case .tree: push(rumor, except: peer, context)
     }
   }
 
   /// Tells a neighbour a rumor, and waits for its answer.
-  private func tell(_ rumor: Rumor, to peer: Address, _ context: borrowing LayerContext<Gossip>) {
+  func tell(_ rumor: Rumor, to peer: Address, _ context: borrowing LayerContext<Gossip>) {
     context.send(outgoing(rumor), as: PeersterField.rumor, to: peer)
     context.publish(Mongering(origin: rumor.origin, id: rumor.id, with: peer), on: Mongering.port)
     _ = mongering.told(
@@ -34,7 +35,9 @@ extension Gossip {
   /// Decides by a coin whether a rumor goes on, and if so to a neighbour other than the last.
   func flipCoin(_ wait: MongeringState.Wait, _ context: borrowing LayerContext<Gossip>) {
     var next: Address?
-    if context.coin(), let peer = pick(except: wait.peer, context), let rumor = load(wait.origin, wait.id, context) {
+    if context.coin(), let peer = pickForMongering(except: wait.peer, context),
+      let rumor = load(wait.origin, wait.id, context)
+    {
       next = peer
       tell(rumor, to: peer, context)
     }
