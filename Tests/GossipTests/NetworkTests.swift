@@ -73,7 +73,7 @@ final class Network {
     Topology(.line), Topology(.ring), Topology(.star), Topology.randomRegular(degree: 4),
   ])
   func everyRumorReachesEverybodyOnce(_ topology: Topology) throws {
-    for spread in ["mongering", "flood"] {
+    for spread in ["mongering", "flood", "tree"] {
       let network = try Network(20, topology, gossip: ["spread": .string(spread), "antiEntropy": "2s"])
       for node in 0..<20 { network.publish(node, "from \(node)") }
       #expect(network.run(within: .seconds(200)), "\(topology.kind) \(spread)")

@@ -7,7 +7,7 @@ import Testing
 @testable import Gossip
 
 /// One node with Gossip, and a neighbour that the test plays.
-private final class Stage {
+final class Stage {
   let node: Node
   let peer = Address(ipv4: 0x0a00_0001, port: 5000)
   var now = Instant(nanoseconds: 1_000_000_000)

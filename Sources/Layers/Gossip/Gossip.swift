@@ -18,6 +18,10 @@ public final class Gossip: ProtocolLayer {
     case antiEntropy
     /// Old rumors go, and what waits for a gap to close.
     case sweep
+    /// Lazy neighbours are to be told what there is.
+    case announce
+    /// Rumors that were announced have not come.
+    case graft
   }
 
   public static let manifest = LayerManifest(
@@ -42,7 +46,11 @@ public final class Gossip: ProtocolLayer {
   var startedAt = Instant()
   /// With which origin the next full status to a Peerster goes on.
   var rotation = 0
+  var tree = BroadcastTree()
+  /// How many messages about the tree each neighbour may still send.
+  var treeAllowances: Allowances
   let counts: Counts
+  let treeCounts: TreeCounts
 
   /// The metrics of the layer.
   struct Counts {
@@ -82,7 +90,9 @@ public final class Gossip: ProtocolLayer {
     me = WireText(setup.nodeName)
     log = RumorLog(limits: Self.limits(config))
     allowances = Allowances(perSecond: config.statuses)
+    treeAllowances = Allowances(perSecond: config.statuses)
     counts = Counts(setup)
+    treeCounts = TreeCounts(setup)
     setup.gauge("origins", "Origins that are known.") { Double($0.log.clock.count) }
     setup.gauge("rumors", "Rumors that are kept.") { Double($0.log.count) }
     setup.gauge("bytes", "Bytes of rumors that are kept.") { Double($0.log.bytes) }
@@ -103,6 +113,7 @@ public final class Gossip: ProtocolLayer {
     setup.subscribe(NeighbourChange.port, Gossip.neighbourChanged)
     if config.antiEntropy > .zero { setup.every(config.antiEntropy, .antiEntropy) }
     setup.every(.seconds(30), .sweep)
+    declareTree(setup)
     declareCommands(setup)
     setup.provide(.gossip, self)
   }
@@ -132,6 +143,8 @@ public final class Gossip: ProtocolLayer {
     case .owed: payOwed(context)
     case .antiEntropy: greet(context)
     case .sweep: sweep(context)
+    case .announce: announce(context)
+    case .graft: graft(context)
     }
   }
 
@@ -139,10 +152,12 @@ public final class Gossip: ProtocolLayer {
     self.config = config
     log.limits = Self.limits(config)
     allowances.perSecond = Double(config.statuses)
+    treeAllowances.perSecond = Double(config.statuses)
     sweep(context)
   }
 
   func neighbourChanged(_ change: NeighbourChange, _ context: borrowing LayerContext<Gossip>) {
+    treeChanged(change, context)
     switch change.change {
     case .removed:
       allowances.forget(change.address)

@@ -21,11 +21,15 @@ public struct RumorRetention: LayerConfig, Hashable {
 /// How Gossip works.
 public struct GossipConfig: LayerConfig {
   /// How a new rumor sets out.
-  public enum Spread: String, Codable, Sendable, CaseIterable { case mongering, flood }
+  public enum Spread: String, Codable, Sendable, CaseIterable { case mongering, flood, tree }
   /// Which rumors are passed on.
   public enum Relay: String, Codable, Sendable, CaseIterable { case all, subscribed }
 
-  @Setting("How rumors spread: to one random neighbour after another (mongering), or to all at once (flood).")
+  @Setting(
+    """
+    How rumors spread: to one random neighbour after another (mongering), to all at once (flood), or along a tree that \
+    the Strata nodes agree on (tree), which Peersters hear by mongering.
+    """)
   public var spread = Spread.mongering
   @Setting("Whether what is published here goes out as a simple message, which floods, is not numbered and not kept.")
   public var simple = false
@@ -45,6 +49,8 @@ public struct GossipConfig: LayerConfig {
   public var statuses = 1_000
   @Setting("How much of the past is kept.", live: true)
   public var retention = RumorRetention()
+  @Setting("How the tree works, where rumors spread along one.", live: true)
+  public var tree = TreeSettings()
 
   public init() {}
 }

@@ -33,6 +33,9 @@ extension Gossip {
   // MARK: Rumors
 
   func heardRumor(_ rumor: Rumor, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
+    if config.spread == .tree, context.neighbour(peer)?.isProven == true {
+      return heardPushed(rumor, from: peer, context)
+    }
     accept(rumor, from: peer, context)
     guard rumor.isSound else { return }
     // Its sender learns what we have seen, whether the rumor was new or not.
@@ -41,6 +44,9 @@ extension Gossip {
 
   func heardBatch(_ batch: RumorBatch, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
     var hasProgress = false
+    // Several at once are old: nobody is sent them unasked.
+    tree.isBulk = batch.rumors.count > 1
+    defer { tree.isBulk = false }
     for start in batch.starts where historyBegins(start, context) { hasProgress = true }
     for rumor in batch.rumors where accept(rumor, from: peer, context) { hasProgress = true }
     // A batch without news is not answered: nobody would get any further.
@@ -134,7 +140,7 @@ extension Gossip {
 
   /// A neighbour keeps an origin's rumors only from an ID on. Of an origin that we know nothing of we take that for the
   /// beginning at once; of another only when it has been so for a while, since somebody else may keep more.
-  private func historyBegins(_ start: PeerStatus, _ context: borrowing LayerContext<Gossip>) -> Bool {
+  func historyBegins(_ start: PeerStatus, _ context: borrowing LayerContext<Gossip>) -> Bool {
     let origin = start.identifier
     guard origin != me, !origin.isEmpty, origin.bytes.count <= Rumor.longestOrigin,
       start.nextID > log.next(of: origin), start.nextID < .max

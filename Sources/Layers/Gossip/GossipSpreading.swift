@@ -27,11 +27,12 @@ extension Gossip {
       if let next = pick(except: peer, context) { tell(rumor, to: next, context) }
     case .flood:
       context.sendToNeighbours(outgoing(rumor), as: PeersterField.rumor, except: peer)
+    case .tree: push(rumor, except: peer, context)
     }
   }
 
   /// Tells a neighbour a rumor, and waits for its answer.
-  private func tell(_ rumor: Rumor, to peer: Address, _ context: borrowing LayerContext<Gossip>) {
+  func tell(_ rumor: Rumor, to peer: Address, _ context: borrowing LayerContext<Gossip>) {
     context.send(outgoing(rumor), as: PeersterField.rumor, to: peer)
     context.publish(Mongering(origin: rumor.origin, id: rumor.id, with: peer), on: Mongering.port)
     _ = mongering.told(
@@ -40,7 +41,7 @@ extension Gossip {
   }
 
   /// A rumor as it leaves here: one node further on, unless it is our own.
-  private func outgoing(_ rumor: Rumor) -> Rumor {
+  func outgoing(_ rumor: Rumor) -> Rumor {
     var rumor = rumor
     rumor.hops = rumor.origin == me ? 0 : rumor.hops.map { min($0, 1_000) + 1 }
     return rumor
@@ -49,7 +50,9 @@ extension Gossip {
   /// Decides by a coin whether a rumor goes on, and if so to a neighbour other than the last.
   func flipCoin(_ wait: MongeringState.Wait, _ context: borrowing LayerContext<Gossip>) {
     var next: Address?
-    if context.coin(), let peer = pick(except: wait.peer, context), let rumor = load(wait.origin, wait.id, context) {
+    if context.coin(), let peer = pickForMongering(except: wait.peer, context),
+      let rumor = load(wait.origin, wait.id, context)
+    {
       next = peer
       tell(rumor, to: peer, context)
     }
@@ -61,7 +64,7 @@ extension Gossip {
   }
 
   /// A random neighbour.
-  private func pick(except peer: Address?, _ context: borrowing LayerContext<Gossip>) -> Address? {
+  func pick(except peer: Address?, _ context: borrowing LayerContext<Gossip>) -> Address? {
     let neighbours = context.neighbours
     for _ in 0..<3 {
       guard let found = context.pick(neighbours) else { return nil }
@@ -70,7 +73,7 @@ extension Gossip {
     return context.pick(neighbours.filter { $0.address != peer })?.address
   }
 
-  private func load(_ origin: WireText, _ id: UInt32, _ context: borrowing LayerContext<Gossip>) -> Rumor? {
+  func load(_ origin: WireText, _ id: UInt32, _ context: borrowing LayerContext<Gossip>) -> Rumor? {
     do { return try RumorStore(storage: context.storage).get(origin, id)?.rumor(origin, id) } catch {
       failed(error, context)
       return nil

@@ -157,6 +157,18 @@ struct RumorLog {
     return found
   }
 
+  /// Of an origin the IDs below one that are neither seen nor held, in no more than so many runs.
+  func lacking(_ origin: WireText, below end: UInt32, limit: Int) -> [Range<UInt32>] {
+    var runs: [Range<UInt32>] = []
+    var start = next(of: origin)
+    for id in (held[origin] ?? []).map(\.rumor.id).sorted() where id < end && runs.count < limit {
+      if start < id { runs.append(start..<id) }
+      start = id + 1
+    }
+    if start < end, runs.count < limit { runs.append(start..<end) }
+    return runs
+  }
+
   /// Forgets what has waited too long.
   mutating func expireHeld(before time: Instant) {
     for origin in held.keys.sorted() { release(origin) { $0.at >= time } }
