@@ -20,7 +20,7 @@ import Testing
     let text = try String(contentsOfFile: "\(Self.folder)/\(file)", encoding: .utf8)
     var json = try JSON.parse(text)
     let nodes = json["nodes"]?.integerValue ?? 0
-    if nodes > 100 { json["nodes"] = 60 }
+    if nodes > 60 { json["nodes"] = 60 }
     let report = try Simulation(try Scenario.load(json, catalog: Catalog.standard), catalog: Catalog.standard).run()
     #expect(report.passed, "\(file): \(report.ending)")
     #expect(report.commands.failed == 0, "\(file)")
