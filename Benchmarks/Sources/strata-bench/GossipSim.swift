@@ -1,4 +1,5 @@
 // GossipSim: a rumor in networks of 10 to 10,000 simulated nodes: how soon everybody has it, and what it costs.
+import Glibc
 import Gossip
 import StackCore
 import StackSim
@@ -182,3 +183,40 @@ func residueTable() -> [Figure] {
 
 func percent(_ part: Double) -> String { "\(Double((part * 1000).rounded()) / 10) %" }
 func round1(_ value: Double) -> String { "\(Double((value * 10).rounded()) / 10)" }
+
+/// The scenarios with faults, under each way of spreading: whether every rumor reached every node, and none twice.
+func faultTable(_ folder: String = "examples/scenarios") {
+  say("\nscenarios of \(folder): every rumor reaches every node, none twice")
+  row(["scenario", "spread", "passed", "seconds", "seeds", "datagrams/node", "KB/node"])
+  for name in ["lossy", "partition", "churn"] {
+    for spread in spreads {
+      guard let text = readText("\(folder)/\(name).json"), let json = try? JSON.parse(text),
+        var scenario = try? Scenario.load(json, catalog: [Gossip.self]),
+        case .object(var keys)? = scenario.node.layers.sections["gossip"]
+      else { return say("no scenarios here: run it where the folder examples is") }
+      keys["spread"] = .string(spread)
+      scenario.node.layers.sections["gossip"] = .object(keys)
+      scenario.report.commands = 0
+      var reports: [SimulationReport] = []
+      for seed in 1...5 as ClosedRange<UInt64> {
+        guard let world = try? Simulation(scenario, catalog: [Gossip.self], seed: seed) else { continue }
+        reports.append(world.run())
+      }
+      let nodes = Double(scenario.nodes)
+      row([
+        name, spread, "\(reports.count { $0.passed }) of 5", round1(mean(reports.map(\.virtualSeconds))), "1 to 5",
+        round1(mean(reports.map { Double($0.network.delivered) / nodes })),
+        round1(mean(reports.map { Double($0.network.bytesDelivered) / nodes / 1e3 })),
+      ])
+    }
+  }
+}
+
+private func readText(_ path: String) -> String? {
+  guard let file = fopen(path, "r") else { return nil }
+  defer { fclose(file) }
+  var bytes: [UInt8] = []
+  var buffer = [UInt8](repeating: 0, count: 1 << 14)
+  while case let count = fread(&buffer, 1, buffer.count, file), count > 0 { bytes += buffer.prefix(count) }
+  return String(decoding: bytes, as: UTF8.self)
+}

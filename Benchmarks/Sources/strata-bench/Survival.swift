@@ -1,4 +1,4 @@
-// Survival: a node that publishes is killed at random instants, again and again: nothing it has acknowledged may be lost.
+// Survival: a node that publishes is killed at random instants: nothing that it has acknowledged may be lost.
 import Gossip
 import Glibc
 import PeersterVocabulary
@@ -158,8 +158,14 @@ func survive(rounds: Int, seed: UInt64) -> Bool {
     let child = Child(["survive", folder, port, "\(book.next - 1)", "\(round)"])
     var lines = Lines([child, witness])
     let before = book.acknowledged.count
-    // From the middle of the start to a quarter of a second of publishing.
-    let end = monotonicNanoseconds() + Int64(random.next(below: 250_000_000))
+    // One in four in the midst of its start, the others up to a quarter of a second after its first acknowledgement.
+    let isEarly = random.next(below: 4) == 0
+    let pause = Int64(random.next(below: isEarly ? 100_000_000 : 250_000_000))
+    let latest = monotonicNanoseconds() + 10_000_000_000
+    while !isEarly, book.acknowledged.count == before, monotonicNanoseconds() < latest {
+      guard lines.take(within: 20, into: &book) else { break }
+    }
+    let end = monotonicNanoseconds() + pause
     while monotonicNanoseconds() < end {
       let left = (end - monotonicNanoseconds()) / 1_000_000
       _ = lines.take(within: Int32(max(0, min(left, 20))), into: &book)

@@ -61,6 +61,7 @@ if wanted("sim.idle10k.residentMiB") { add(idleSimulation()) }
 if wanted("node.idle.residentMiB", "node.idle.wakeupsPerSecond") { for figure in idleNode() { add(figure) } }
 // Gossip: in simulation, and with real nodes.
 if wanted("gossip.tree.payloadPerNode", "gossip.spread") { for figure in rumorTable() { add(figure) } }
+if wanted("gossip.faults") { faultTable() }
 if wanted("gossip.mongering.residue") { for figure in residueTable() { add(figure) } }
 for kind in ["process", "power"] where wanted("gossip.durable" + (kind == "power" ? ".power" : ".process")) {
   for figure in durableRumors(kind, runs: runs, seconds: seconds) { add(figure) }

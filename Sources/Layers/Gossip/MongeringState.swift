@@ -32,8 +32,8 @@ struct MongeringState {
 
   init(limit: Int = 1_024) { self.limit = limit }
 
-  /// A rumor was told to a neighbour. Told again, it is waited for anew. Answers what had to give way: an eighth at once,
-  /// so that a full table costs little.
+  /// A rumor was told to a neighbour. Told again, it is waited for anew. Answers what had to give way: an eighth at
+  /// once, so that a full table costs little.
   mutating func told(_ wait: Wait) -> [Wait] {
     let key = Key(wait)
     if !known.insert(key).inserted { waits.removeAll { Key($0) == key } }
