@@ -15,13 +15,21 @@ final class Network {
   var events: [String: Int] = [:]
   var published: [String] = []
 
-  init(
+  convenience init(
     _ nodes: Int, _ topology: Topology, seed: UInt64 = 1, gossip: JSON = [:], link: LinkSettings = LinkSettings()
   ) throws {
-    simulation = try Simulation(
-      nodes: nodes, LayerSections(["gossip": gossip]), topology: topology, link: link, seed: seed,
-      catalog: [Gossip.self])
-    heard = Array(repeating: [:], count: nodes)
+    var scenario = Scenario()
+    scenario.nodes = nodes
+    scenario.node.layers = LayerSections(["gossip": gossip])
+    scenario.topology = topology
+    scenario.link = link
+    scenario.seed = seed
+    try self.init(scenario)
+  }
+
+  init(_ scenario: Scenario) throws {
+    simulation = try Simulation(scenario, catalog: [Gossip.self])
+    heard = Array(repeating: [:], count: scenario.nodes)
     simulation.onEvent = { [unowned self] node, event in
       events[event.name, default: 0] += 1
       guard event.name == "rumor" else { return }

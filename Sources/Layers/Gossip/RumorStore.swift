@@ -57,11 +57,14 @@ struct StoredStart: WireMessage {
 struct RumorStore {
   let storage: any LayerStorage
 
-  private static func prefix(_ origin: WireText) -> [UInt8] {
-    [1, UInt8(truncatingIfNeeded: origin.bytes.count)] + origin.bytes
-  }
   private static func key(_ origin: WireText, _ id: UInt32) -> [UInt8] {
-    prefix(origin) + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: id >> $0) }
+    var key: [UInt8] = []
+    key.reserveCapacity(origin.bytes.count + 6)
+    key.append(1)
+    key.append(UInt8(truncatingIfNeeded: origin.bytes.count))
+    key.append(contentsOf: origin.bytes)
+    for shift: UInt32 in [24, 16, 8, 0] { key.append(UInt8(truncatingIfNeeded: id >> shift)) }
+    return key
   }
   private static func startKey(_ origin: WireText) -> [UInt8] { [2] + origin.bytes }
   /// Just after an origin's last rumor.
