@@ -32,6 +32,25 @@ import Testing
     #expect(best(sighting(3, right, hops: nil)) == right)
   }
 
+  /// Against the rules said as plainly as can be: the newest ID first; among those a direct one; then the first.
+  @Test(arguments: 1...20 as ClosedRange<UInt64>)
+  func theBestIsTheNewestThenADirectOneThenTheFirst(_ seed: UInt64) {
+    var random = RandomStream(seed: seed)
+    var table = RoutingTable()
+    var best: (id: UInt32, isDirect: Bool, from: Address)?
+    for _ in 0..<200 {
+      let id = UInt32(random.next(below: 5)) + (best?.id ?? 1)
+      let from = Address(ipv4: UInt32(random.next(below: 3)), port: 1)
+      // Who is direct stays so.
+      let isDirect = from.ipv4 == 0
+      table.note(sighting(id, from, hops: isDirect ? 0 : 3), at: Instant())
+      if best.map({ id > $0.id || id == $0.id && isDirect && !$0.isDirect }) ?? true { best = (id, isDirect, from) }
+      #expect(table.candidates("A").first?.nextHop == best?.from, "seed \(seed)")
+      #expect(Set(table.candidates("A").map(\.nextHop)).count == table.candidates("A").count)
+      #expect(table.candidates("A").map(\.id) == table.candidates("A").map(\.id).sorted(by: >))
+    }
+  }
+
   @Test func theNextBestTakesThePlaceOfOneThatIsGone() {
     var table = RoutingTable()
     table.note(sighting(1, left), at: Instant(nanoseconds: 5))
@@ -47,47 +66,6 @@ import Testing
     table.note(sighting(1, left), at: Instant())
     let isTaken = table.note(RumorSighting(origin: "B", id: 1, from: left, hops: 0), at: Instant())
     #expect(!isTaken && table.destinations == ["A"])
-  }
-}
-
-/// A network of nodes with Gossip and Routing, and what each has received.
-private final class Network {
-  let simulation: Simulation
-  var received: [Int: [String]] = [:]
-  /// Called with each private message on the wire.
-  var onPrivate: ((Private) -> Void)?
-
-  init(_ nodes: Int, _ topology: Topology, seed: UInt64 = 1, link: LinkSettings = LinkSettings()) throws {
-    simulation = try Simulation(
-      nodes: nodes, ["gossip": ["antiEntropy": "1s"], "routing": ["routeRumor": "5s"]], topology: topology,
-      link: link, seed: seed, catalog: [Gossip.self, Routing.self])
-    simulation.onEvent = { [unowned self] node, event in
-      if event.layer == "routing", event.name == "private" {
-        received[node, default: []].append(event.json()["text"]?.stringValue ?? "?")
-      }
-    }
-    simulation.onDelivery = { [unowned self] _, _, bytes in
-      var reader = WireReader(bytes.span.bytes)
-      if let tag = try? reader.nextTag(), tag.number == 4, var body = try? reader.readNested(),
-        let message = try? Private(from: &body)
-      {
-        onPrivate?(message)
-      }
-    }
-    simulation.run(for: .seconds(20))
-  }
-
-  /// Sends a message, and answers what has become of it in the end.
-  func send(_ node: Int, to name: String, _ text: String, within: Duration = .seconds(100)) -> String? {
-    let replies = simulation.call(
-      node, "routing", "send", ["name": .string(name), "text": .string(text)], within: within)
-    if case .finished(let json)? = replies.last { return json["state"]?.stringValue }
-    return nil
-  }
-
-  func command(_ node: Int, _ name: String) -> JSON? {
-    if case .finished(let json)? = simulation.call(node, "routing", name).last { return json }
-    return nil
   }
 }
 
@@ -153,8 +131,8 @@ private final class Network {
 
   @Test func loopsEndAtTheHopLimit() throws {
     let network = try Network(3, Topology(.ring))
-    // Two nodes that each take the other for the way to somebody.
-    for (node, from) in [(0, 1), (1, 0)] {
+    // Three nodes that each take the next one for the way to somebody.
+    for (node, from) in [(0, 1), (1, 2), (2, 0)] {
       let rumor = Rumor(origin: "ghost", id: 1, text: "")
       network.simulation.inject(packet(2, rumor), to: node, from: network.simulation.address(of: from))
     }
@@ -166,7 +144,7 @@ private final class Network {
       }
     }
     let message = Private(origin: "x", text: "round and round", destination: "ghost", hopLimit: .max)
-    network.simulation.inject(packet(4, message), to: 0, from: network.simulation.address(of: 1))
+    network.simulation.inject(packet(4, message), to: 0, from: network.simulation.address(of: 2))
     network.simulation.run(for: .seconds(5))
     #expect(seen > 0 && seen <= 31)
     // At 0 it is taken when it is for us, and else dropped.
@@ -192,12 +170,5 @@ private final class Network {
     options.rounds = 12
     options.floodMessages = 10_000
     try LayerConformance.check(Routing.self, with: [Gossip.self], options: options)
-  }
-
-  private func packet(_ number: UInt32, _ message: some WireMessage) -> [UInt8] {
-    var writer = WireWriter()
-    writer.writeTag(number, .bytes)
-    writer.writeBytes(message.encoded().span.bytes)
-    return writer.copied()
   }
 }

@@ -18,6 +18,8 @@ public final class Gossip: ProtocolLayer {
     case antiEntropy
     /// Old rumors go, and what waits for a gap to close.
     case sweep
+    /// Neighbours have had their time to say which of our IDs they know.
+    case ownIDs
   }
 
   public static let manifest = LayerManifest(
@@ -40,6 +42,8 @@ public final class Gossip: ProtocolLayer {
   /// Whether nothing of our own was in storage, and when we started.
   var isFresh = false
   var startedAt = Instant()
+  /// What other layers asked to publish before neighbours could say which of our IDs they know.
+  var early: [PublishRumor] = []
   /// With which origin the next full status to a Peerster goes on.
   var rotation = 0
   let counts: Counts
@@ -121,6 +125,7 @@ public final class Gossip: ProtocolLayer {
     // In the order of the names, so that each finds its place at the end.
     for (origin, run) in found.sorted(by: { $0.0 < $1.0 }) { log.load(origin, run) }
     isFresh = log.run(of: me) == nil
+    if isFresh { askForOwnIDs(context) }
     if config.antiEntropy > .zero { greet(context) }
   }
 
@@ -132,6 +137,7 @@ public final class Gossip: ProtocolLayer {
     case .owed: payOwed(context)
     case .antiEntropy: greet(context)
     case .sweep: sweep(context)
+    case .ownIDs: publishEarly(context)
     }
   }
 
