@@ -20,18 +20,29 @@ final class Network {
   var received: [Int: [String]] = [:]
   /// Called with each private message on the wire.
   var onPrivate: ((Private) -> Void)?
+  /// And with each routed message.
+  var onRouted: ((Routed) -> Void)?
 
   /// How often each event of Routing was told, by any node.
   var events: [String: Int] = [:]
 
   init(
     _ nodes: Int, _ topology: Topology, seed: UInt64 = 1, link: LinkSettings = LinkSettings(), routing: JSON = [:],
-    layers: LayerSections = LayerSections(), catalog: [any ProtocolLayer.Type] = []
+    mailboxes: [Int] = [], catalog: [any ProtocolLayer.Type] = []
   ) throws {
-    let sections = LayerSections(["gossip": ["antiEntropy": "1s"], "routing": ["routeRumor": "5s"]])
-    simulation = try Simulation(
-      nodes: nodes, sections.merged(with: LayerSections(["routing": routing])).merged(with: layers),
-      topology: topology, link: link, seed: seed, catalog: [Gossip.self, Routing.self] + catalog)
+    var scenario = Scenario()
+    (scenario.nodes, scenario.topology, scenario.link, scenario.seed) = (nodes, topology, link, seed)
+    var section: JSONObject = ["routeRumor": "5s"]
+    for (key, value) in routing.objectValue ?? [:] { section[key] = value }
+    scenario.node.layers = LayerSections(["gossip": ["antiEntropy": "1s"], "routing": .object(section)])
+    for layer in catalog { scenario.node.layers.sections[layer.manifest.name] = [:] }
+    if !mailboxes.isEmpty {
+      var override = NodeOverride()
+      override.nodes = NodeSelection(mailboxes)
+      override.layers = LayerSections(["routing": ["mailbox": true]])
+      scenario.overrides = [override]
+    }
+    simulation = try Simulation(scenario, catalog: [Gossip.self, Routing.self] + catalog)
     simulation.onEvent = { [unowned self] node, event in
       if event.layer == "routing" { events[event.name, default: 0] += 1 }
       if event.layer == "routing", event.name == "private" {
@@ -40,10 +51,11 @@ final class Network {
     }
     simulation.onDelivery = { [unowned self] _, _, bytes in
       var reader = WireReader(bytes.span.bytes)
-      if let tag = try? reader.nextTag(), tag.number == 4, var body = try? reader.readNested(),
-        let message = try? Private(from: &body)
-      {
+      guard let tag = try? reader.nextTag(), tag.type == .bytes, var body = try? reader.readNested() else { return }
+      if tag.number == PeersterField.privateMessage, let message = try? Private(from: &body) {
         onPrivate?(message)
+      } else if tag.number == RoutingField.routed, let message = try? Routed(from: &body) {
+        onRouted?(message)
       }
     }
     simulation.run(for: .seconds(20))

@@ -165,10 +165,127 @@ import Testing
     #expect(network.send(0, to: "Go", "hello") == "sent, no receipts")
   }
 
+  @Test func aLateReceiptSetsThingsRight() throws {
+    let network = try Network(3, Topology(.line), routing: ["tries": 2, "receiptTimeout": "1s"])
+    // What node 2 says takes too long to come back.
+    var slow = LinkChange()
+    (slow.between, slow.oneWay) = ([NodeSelection([1]), NodeSelection([0])], true)
+    slow.latency = .fixed(.seconds(10))
+    network.simulation.change(slow)
+    #expect(network.send(0, to: "node2", "late") == "no answer")
+    let says = network.command(0, "messages")?["messages"]?.arrayValue?.first?["says"]?.stringValue
+    #expect(says == "no answer after 3s")
+    network.simulation.run(for: .seconds(20))
+    #expect(network.states(0) == ["late": "delivered"])
+    #expect(network.received[2] == ["late"])
+  }
+
+  @Test func whenANextHopIsGoneAnotherIsTried() throws {
+    // Two ways from 0 to 3. One of the nodes between falls silent, and no new rumor shows another way.
+    for gone in [1, 2] {
+      let network = try Network(4, .edges([(0, 1), (1, 3), (0, 2), (2, 3)]), routing: ["routeRumor": "1h"])
+      for (origin, there) in [(3, 0), (0, 3)] {
+        for between in [1, 2] {
+          var rumor = Rumor(origin: WireText("node\(origin)"), id: 2, text: "", hops: 0)
+          network.simulation.inject(packet(2, rumor), to: between, from: network.simulation.address(of: origin))
+          rumor.hops = 1
+          network.simulation.inject(packet(2, rumor), to: there, from: network.simulation.address(of: between))
+        }
+      }
+      let routes = network.command(0, "routes")?["routes"]?.arrayValue ?? []
+      #expect(routes.first { $0["destination"] == "node3" }?["others"]?.arrayValue?.count == 1)
+      network.simulation.crash(gone)
+      #expect(network.send(0, to: "node3", "without \(gone)") == "delivered")
+      #expect(network.received[3] == ["without \(gone)"])
+    }
+  }
+
+  @Test func aNodeThatLostItsStorageUsesNoIDTwice() throws {
+    for seed in 1...5 as ClosedRange<UInt64> {
+      let network = try Network(3, Topology(.ring), seed: seed)
+      var equivocations = 0
+      let old = network.simulation.onEvent
+      network.simulation.onEvent = { node, event in
+        if event.name == "equivocation" { equivocations += 1 }
+        old?(node, event)
+      }
+      func next() -> Int64 {
+        let origins = network.command(1, "origins", layer: "gossip")?["origins"]?.arrayValue ?? []
+        return origins.first { $0["origin"] == "node0" }?["next"]?.integerValue ?? 0
+      }
+      let before = next()
+      network.simulation.crash(0)
+      try network.simulation.restart(0, storage: .lose)
+      network.simulation.run(for: .seconds(12))
+      #expect(before > 2 && next() > before, "seed \(seed)")
+      #expect(equivocations == 0, "seed \(seed)")
+      let bytesOfOurs = network.send(1, to: "node0", "welcome back")
+      #expect(bytesOfOurs == "delivered")
+    }
+  }
+
+  @Test func aNodeThatIsAlonePublishesAtOnce() throws {
+    let network = try Network(1, Topology(.none))
+    #expect(network.command(0, "status", layer: "gossip")?["nextID"]?.integerValue ?? 0 > 1)
+  }
+
+  @Test func forgedMessagesAreBoundedForEachNeighbour() throws {
+    let network = try Network(2, Topology(.line), routing: ["rate": 50])
+    for number in 0..<1_000 {
+      let forged = Private(origin: "x", text: WireText("\(number)"), destination: "node0", hopLimit: 5)
+      network.simulation.inject(packet(4, forged), to: 0, from: network.simulation.address(of: 1))
+    }
+    #expect(network.received[0]?.count == 50 && network.count(0, "tooMany") == 950)
+    #expect(network.send(0, to: "node0", "I still can") == "delivered")
+  }
+
+  @Test(arguments: 1...3 as ClosedRange<UInt64>)
+  func whateverHappensEachIsDeliveredOnceOrItsSenderKnows(_ seed: UInt64) throws {
+    var link = LinkSettings()
+    (link.loss, link.duplicate, link.reorder) = (0.1, 0.05, 0.1)
+    let network = try Network(
+      6, Topology.randomRegular(degree: 3), seed: seed, link: link,
+      routing: ["receiptTimeout": "500ms", "tries": 4])
+    var random = RandomStream(seed: seed, name: "faults")
+    for number in 0..<60 {
+      let (from, to) = (Int(random.next(below: 6)), Int(random.next(below: 6)))
+      if from != to { network.post(from, to: "node\(to)", "\(from)>\(to) \(number)") }
+      network.simulation.run(for: .milliseconds(Int64(random.next(below: 400))))
+      switch random.next(below: 8) {
+      case 0:
+        // At any instant: what was not committed is lost, what was told is not.
+        let victim = Int(random.next(below: 6))
+        network.simulation.crash(victim)
+        network.simulation.run(for: .milliseconds(Int64(random.next(below: 3_000))))
+        try network.simulation.restart(victim)
+      case 1: network.simulation.partition([[0, 1, 2], [3, 4, 5]])
+      case 2, 3: network.simulation.heal()
+      default: break
+      }
+    }
+    network.simulation.heal()
+    network.simulation.run(for: .seconds(60))
+    var ends: [String: Int] = [:]
+    for from in 0..<6 {
+      for (text, state) in network.states(from) where text.hasPrefix("\(from)>") {
+        let to = text.utf8.dropFirst(2).first.map { Int($0) - 48 } ?? 0
+        let times = network.received[to]?.filter { $0 == text }.count ?? 0
+        #expect(times <= 1, "seed \(seed): \(text) came \(times) times")
+        #expect(state != "waiting", "seed \(seed): \(text)")
+        if state == "delivered" { #expect(times == 1, "seed \(seed): \(text)") }
+        if state == "delivered" { #expect(network.states(to)[text] == "received", "seed \(seed): \(text)") }
+        ends[state, default: 0] += 1
+      }
+    }
+    // How many there are depends on the faults alone; here that it is not none.
+    #expect((ends["delivered"] ?? 0) >= 15, "seed \(seed): \(ends)")
+  }
+
   @Test func itKeepsThePromisesOfALayer() throws {
     var options = ConformanceOptions()
     options.rounds = 12
     options.floodMessages = 10_000
-    try LayerConformance.check(Routing.self, with: [Gossip.self], options: options)
+    try LayerConformance.check(
+      Routing.self, config: ["mailbox": true, "mailboxLimits": ["count": 50]], with: [Gossip.self], options: options)
   }
 }

@@ -185,9 +185,16 @@ public final class Routing: ProtocolLayer, RoutingService {
     let all = table.candidates(destination).filter { $0.nextHop != peer }
     guard needsStrata else { return all.map(\.nextHop) }
     var found = all.filter { $0.hops != nil }.map(\.nextHop)
-    for way in all where way.hops == nil {
-      if context.neighbour(way.nextHop)?.isStrata == true { found.append(way.nextHop) }
+    // Of ways on which something lost its hops only the best is worth a try: others may lead back.
+    if let best = all.first, best.hops == nil, context.neighbour(best.nextHop)?.isStrata == true {
+      found.append(best.nextHop)
     }
     return found
+  }
+  /// The way for another try: every other time the best, since most often a datagram was only lost, and between these
+  /// the others by turns.
+  func way(_ ways: [Address], try number: Int) -> Address {
+    if number % 2 == 0 || ways.count == 1 { return ways[0] }
+    return ways[1 + number / 2 % (ways.count - 1)]
   }
 }

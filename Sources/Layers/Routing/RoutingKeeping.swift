@@ -121,7 +121,7 @@ extension Routing {
       if entry.tries == 0, sendPlainly(parcel, kept, entry, context) { return }
       return mailbox.tried(entry.number, sent: nil, again: context.now + Self.longest)
     }
-    send(parcel, to: ways[entry.tries % ways.count], context)
+    send(parcel, to: way(ways, try: entry.tries), context)
     tell(parcel, .sent, context)
     if entry.messageID == 0 { return forget(entry, context) }
     mailbox.tried(entry.number, sent: context.now, again: context.now + min(Self.longest, timeout(entry.tries)))

@@ -40,8 +40,8 @@ extension Routing {
 
   // MARK: Passing on
 
-  /// Passes a message on. One that comes again, since its receipt did not, goes over another way; a mailbox keeps it
-  /// then, as it does one without a way.
+  /// Passes a message on. One that comes again and again, since no receipt comes, goes over another way; a mailbox keeps
+  /// it the second time, as it does one without a way. Only every other time counts, for its sender also takes turns.
   private func passOn(_ parcel: Parcel, from peer: Address, _ context: borrowing LayerContext<Routing>) {
     let limit = min(parcel.hopLimit, 32)
     guard limit > 1 else { return counts.hopLimit.add() }
@@ -51,7 +51,7 @@ extension Routing {
     onward.hopLimit = limit - 1
     if config.mailbox, ways.isEmpty || before > 0, keepForOthers(onward, context) { return }
     guard !ways.isEmpty else { return counts.noWay.add() }
-    send(onward, to: ways[before % ways.count], context)
+    send(onward, to: way(ways, try: before / 2), context)
     counts.forwarded.add()
   }
 
@@ -97,26 +97,30 @@ extension Routing {
     } catch { failed(error, context) }
   }
 
-  /// Sends a receipt to a message's sender, and to the mailbox that keeps it.
+  /// Sends a receipt to a message's sender, and to the mailbox that keeps it. When the message comes again, the last
+  /// receipt was lost, perhaps with its way: so receipts take turns too.
   private func confirm(_ parcel: Parcel, _ context: borrowing LayerContext<Routing>) {
     guard parcel.messageID != 0 else { return }
-    tell(parcel.origin, .delivered, parcel.messageID, context)
-    if let keeper = parcel.keeper, keeper != parcel.origin { tell(keeper, .delivered, parcel.messageID, context) }
+    let before = passings.note(parcel.messageID)
+    tell(parcel.origin, .delivered, parcel.messageID, try: before, context)
+    if let keeper = parcel.keeper, keeper != parcel.origin {
+      tell(keeper, .delivered, parcel.messageID, try: before, context)
+    }
   }
 
   /// Tells somebody what has become of a message.
   func tell(
     _ destination: WireText, _ standing: Receipt.Standing, _ messageID: UInt64, from origin: WireText? = nil,
-    _ context: borrowing LayerContext<Routing>
+    try number: Int = 0, _ context: borrowing LayerContext<Routing>
   ) {
-    guard destination != me,
-      let way = ways(to: destination, except: nil, needsStrata: true, context).first
-    else { return }
+    guard destination != me else { return }
+    let ways = ways(to: destination, except: nil, needsStrata: true, context)
+    guard !ways.isEmpty else { return counts.noWay.add() }
     var receipt = Receipt(
       origin: origin ?? me, destination: destination, hopLimit: UInt32(config.hopLimit),
       messageID: Fixed64(messageID))
     receipt.standing = standing
-    context.send(receipt, as: RoutingField.receipt, to: way)
+    context.send(receipt, as: RoutingField.receipt, to: way(ways, try: number))
   }
 
   /// Takes a text into the inbox.
@@ -181,12 +185,13 @@ extension Routing {
     if receipt.destination == me { return settle(messageID, standing, from: receipt.origin, context) }
     let limit = min(receipt.hopLimit, 32)
     guard limit > 1 else { return counts.hopLimit.add() }
-    guard let way = ways(to: receipt.destination, except: peer, needsStrata: true, context).first else {
-      return counts.noWay.add()
-    }
+    let ways = ways(to: receipt.destination, except: peer, needsStrata: true, context)
+    guard !ways.isEmpty else { return counts.noWay.add() }
+    // Counted apart from the message with this number, by its complement.
+    let before = passings.note(~messageID)
     var onward = receipt
     onward.hopLimit = limit - 1
-    context.send(onward, as: RoutingField.receipt, to: way)
+    context.send(onward, as: RoutingField.receipt, to: way(ways, try: before / 2))
     counts.forwarded.add()
   }
 }

@@ -91,7 +91,7 @@ extension Routing {
     var parcel = pending[place].parcel
     let ways = ways(to: parcel.destination, except: nil, needsStrata: true, context)
     parcel.hopLimit = UInt32(config.hopLimit)
-    if !ways.isEmpty { send(parcel, to: ways[pending[place].tries % ways.count], context) }
+    if !ways.isEmpty { send(parcel, to: way(ways, try: pending[place].tries), context) }
     pending[place].tries += 1
   }
 
