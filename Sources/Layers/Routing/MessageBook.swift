@@ -59,7 +59,7 @@ struct StoredMessage: WireMessage {
     case .waiting: "waiting for its receipt"
     case .delivered: "delivered after \(after)"
     case .noAnswer: "no answer after \(after)"
-    case .kept: "kept by a mailbox since \(after) after it was sent"
+    case .kept: "kept by a mailbox"
     }
   }
 }

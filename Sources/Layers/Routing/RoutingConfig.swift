@@ -21,8 +21,7 @@ public struct RoutingConfig: LayerConfig {
   @Setting("How many nodes a message of ours may pass.", in: 1...32, live: true)
   public var hopLimit = 10
   @Setting(
-    "How long a receipt is awaited at first; each time twice as long.", in: .milliseconds(10) ... .seconds(3_600),
-    live: true)
+    "How long a receipt is awaited; each time twice as long.", in: .milliseconds(10) ... .seconds(600), live: true)
   public var receiptTimeout = Duration.seconds(2)
   @Setting("How often a message is sent before it is given up.", in: 1...16, live: true)
   public var tries = 5

@@ -40,8 +40,8 @@ extension Routing {
 
   // MARK: Passing on
 
-  /// Passes a message on. One that comes again and again, since no receipt comes, goes over another way; a mailbox keeps
-  /// it the second time, as it does one without a way. Only every other time counts, for its sender also takes turns.
+  /// Passes a message on. One that comes again and again, since no receipt comes, goes over another way; a mailbox
+  /// keeps it the second time, as it does one without a way. Only every other time counts: its sender takes turns too.
   private func passOn(_ parcel: Parcel, from peer: Address, _ context: borrowing LayerContext<Routing>) {
     let limit = min(parcel.hopLimit, 32)
     guard limit > 1 else { return counts.hopLimit.add() }

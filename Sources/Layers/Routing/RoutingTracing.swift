@@ -142,7 +142,9 @@ extension Routing {
     _ place: Int, _ result: TraceResult, roundTrip: Duration? = nil, _ context: borrowing LayerContext<Routing>
   ) {
     let trace = traces.remove(at: place)
-    trace.call.finish(Traced(destination: trace.target, result: result, hops: trace.hop, roundTrip: roundTrip))
+    // Up to the last that is known.
+    let hops = trace.hop - trace.silent
+    trace.call.finish(Traced(destination: trace.target, result: result, hops: hops, roundTrip: roundTrip))
     armTrace(context)
   }
 
