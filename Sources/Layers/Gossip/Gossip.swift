@@ -26,6 +26,8 @@ public final class Gossip: ProtocolLayer {
     case announce
     /// Rumors that were announced have not come.
     case graft
+    /// Neighbours have had their time to say which of our IDs they know.
+    case ownIDs
   }
 
   public static let manifest = LayerManifest(
@@ -52,6 +54,8 @@ public final class Gossip: ProtocolLayer {
   /// Whether nothing of our own was in storage, and when we started.
   var isFresh = false
   var startedAt = Instant()
+  /// What other layers asked to publish before neighbours could say which of our IDs they know.
+  var early: [PublishRumor] = []
   /// The rank with which the next full status to a Peerster goes on.
   var rotation = 0
   var tree = BroadcastTree()
@@ -153,6 +157,7 @@ public final class Gossip: ProtocolLayer {
     // In the order of the names, so that each finds its place at the end.
     for (origin, run) in found.sorted(by: { $0.0 < $1.0 }) { log.load(origin, run, at: context.now) }
     isFresh = log.run(of: me) == nil
+    if isFresh { askForOwnIDs(context) }
     if config.spread == .tree {
       startTree(context)
     } else if config.antiEntropy > .zero {
@@ -172,6 +177,7 @@ public final class Gossip: ProtocolLayer {
     case .sweep: sweep(context)
     case .announce: announce(context)
     case .graft: graft(context)
+    case .ownIDs: publishEarly(context)
     }
   }
 

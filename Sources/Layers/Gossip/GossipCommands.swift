@@ -125,7 +125,15 @@ extension Gossip {
   func asked(_ request: PublishRumor, _ context: borrowing LayerContext<Gossip>) {
     // Route rumors are of no use where nothing but simple messages is spoken.
     if config.simple { return }
+    if context.isArmed(.ownIDs), early.count < 64 { return early.append(request) }
     _ = publish(request.text, topic: request.topic, context)
+  }
+
+  /// Publishes what waited for neighbours to say which of our IDs they know.
+  func publishEarly(_ context: borrowing LayerContext<Gossip>) {
+    let waited = early
+    early = []
+    for request in waited { asked(request, context) }
   }
 
   /// Publishes a rumor. It is stored before it leaves, since the node sends nothing before it has committed.

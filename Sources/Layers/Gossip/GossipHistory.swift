@@ -3,6 +3,19 @@ import PeersterVocabulary
 import StackCore
 
 extension Gossip {
+  // MARK: Our own
+
+  /// Nothing of ours is in storage: either we are new, or it was lost, and others know IDs of ours. To claim far more
+  /// than there can be has a neighbour of any kind answer with its status, which says. Until they have had the time to,
+  /// nothing is published for other layers, since a route rumor would go out at once; who has no neighbours need not
+  /// wait. A person's `publish` does not wait either.
+  func askForOwnIDs(_ context: borrowing LayerContext<Gossip>) {
+    let asked = context.shuffled(context.neighbours.map(\.address)).prefix(8)
+    let question = Status(want: [PeerStatus(identifier: me, nextID: UInt32(Int32.max))], isPartial: true)
+    for peer in asked { context.send(question, as: PeersterField.status, to: peer) }
+    if !asked.isEmpty { context.arm(.ownIDs, after: config.ackTimeout) }
+  }
+
   // MARK: Where history begins
 
   /// Neighbours that keep some origins' rumors only from an ID on say so. Others are asked what they have.
