@@ -60,8 +60,10 @@ deps: ## Installs the Debian packages that are missing
 build: toolchain deps ## Builds the strata command for use
 	swift build $(RELEASE) --product strata
 
-run: toolchain deps ## Runs a demo: two nodes that echo each other; Ctrl-C ends it
-	@examples/demo/run.sh
+run: toolchain deps ## Runs a demo network of six nodes and prints the addresses of their consoles; Ctrl-C ends it
+	@echo "Building strata; the first time takes a few minutes ..."
+	@swift build --product strata
+	@exec "$$(swift build --show-bin-path)/strata" demo examples/demo
 
 test: toolchain deps ## Runs every check that must pass
 	@start=$$SECONDS; \

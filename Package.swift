@@ -27,6 +27,8 @@ let package = Package(
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "CDatagram"),
     .target(name: "CFiles"),
+    // The console's page, put into the program as it stands.
+    .target(name: "CConsole", path: "Sources/Console", exclude: ["page"]),
 
     // The seam and the engine; the two drivers; the command.
     .target(name: "StackCore", swiftSettings: strict, linkerSettings: [.linkedLibrary("m")]),
@@ -35,7 +37,7 @@ let package = Package(
       name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram", "CFiles"],
       swiftSettings: strict),
     .target(
-      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing"],
+      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "CConsole", "Gossip", "Routing"],
       swiftSettings: strict),
     .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
     .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),
