@@ -9,6 +9,9 @@
 static const unsigned char index_html[] = {
 #embed "page/index.html"
 };
+static const unsigned char icon_svg[] = {
+#embed "page/icon.svg"
+};
 static const unsigned char tokens_css[] = {
 #embed "page/tokens.css"
 };
@@ -45,11 +48,17 @@ static const unsigned char icons_js[] = {
 static const unsigned char list_js[] = {
 #embed "page/list.js"
 };
+static const unsigned char parts_js[] = {
+#embed "page/parts.js"
+};
 static const unsigned char plot_js[] = {
 #embed "page/plot.js"
 };
 static const unsigned char state_js[] = {
 #embed "page/state.js"
+};
+static const unsigned char talkmodel_js[] = {
+#embed "page/talkmodel.js"
 };
 static const unsigned char theme_js[] = {
 #embed "page/theme.js"
@@ -86,6 +95,7 @@ static const unsigned char views_layer_js[] = {
 
 static const struct console_file files[] = {
   PAGE_FILE("index.html", index_html),
+  PAGE_FILE("icon.svg", icon_svg),
   PAGE_FILE("tokens.css", tokens_css),
   PAGE_FILE("shell.css", shell_css),
   PAGE_FILE("parts.css", parts_css),
@@ -98,8 +108,10 @@ static const struct console_file files[] = {
   PAGE_FILE("format.js", format_js),
   PAGE_FILE("icons.js", icons_js),
   PAGE_FILE("list.js", list_js),
+  PAGE_FILE("parts.js", parts_js),
   PAGE_FILE("plot.js", plot_js),
   PAGE_FILE("state.js", state_js),
+  PAGE_FILE("talkmodel.js", talkmodel_js),
   PAGE_FILE("theme.js", theme_js),
   PAGE_FILE("views.js", views_js),
   PAGE_FILE("views/talk.js", views_talk_js),
