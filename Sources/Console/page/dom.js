@@ -8,7 +8,7 @@ function set(node, name, value) {
   else if (name === 'class') node.setAttribute('class', value);
   else if (name === 'data') for (const [key, item] of Object.entries(value)) node.dataset[key] = item;
   else if (name === 'style') for (const [key, item] of Object.entries(value)) node.style.setProperty(key, item);
-  else if (['value', 'checked', 'disabled', 'selected', 'indeterminate', 'hidden'].includes(name)) node[name] = value;
+  else if (node instanceof HTMLElement && ['value', 'checked', 'disabled', 'selected', 'hidden'].includes(name)) node[name] = value;
   else node.setAttribute(name, value === true ? '' : value);
 }
 

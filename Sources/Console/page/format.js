@@ -18,7 +18,7 @@ export function count(value) {
   return size >= 10 ? number.toFixed(1) : size >= 0.01 ? number.toFixed(2) : size === 0 ? '0' : number.toExponential(1);
 }
 
-export const rate = (value) => `${count(value >= 10 ? Math.round(value) : Math.round(value * 10) / 10)}/s`;
+export const rate = (value) => `${value >= 10 ? count(Math.round(value)) : String(Math.round(value * (value < 1 ? 100 : 10)) / (value < 1 ? 100 : 10))}/s`;
 export const byteRate = (value) => `${bytes(value)}/s`;
 
 export function seconds(value) {

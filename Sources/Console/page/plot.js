@@ -3,7 +3,7 @@ import { h, s, text } from './dom.js';
 import { count } from './format.js';
 import { uniqueID } from './dom.js';
 
-const width = 320, height = 96, span = 5 * 60 * 1000;
+const width = 320, height = 96, longest = 5 * 60 * 1000, shortest = 60 * 1000;
 
 // A plot of one or more lines: { name, colour } each, and a function that writes a value.
 export function plot(titleText, lines, write = count) {
@@ -25,7 +25,7 @@ export function plot(titleText, lines, write = count) {
   const root = h('figure', { class: 'plot' },
     h('figcaption', { id }, h('span', { class: 'plot-title' }, titleText), value),
     h('div', { class: 'plot-box' }, drawing, top), keys);
-  let shown = [], isPointed = false;
+  let shown = [], isPointed = false, span = shortest;
   const latest = () => shown.map((points) => points.at(-1)?.value);
   const tell = (values) => text(value, values.every((item) => item === undefined) ? '–'
     : values.map((item) => item === undefined ? '–' : write(item)).join(' · '));
@@ -45,6 +45,8 @@ export function plot(titleText, lines, write = count) {
   function set(series) {
     shown = series;
     const now = Date.now();
+    // As long as there is to show, so that the first minute fills the plot.
+    span = Math.min(longest, Math.max(shortest, now - Math.min(now, ...series.flatMap((points) => points.slice(0, 1).map((point) => point.time)))));
     const most = Math.max(1e-9, ...series.flatMap((points) => points.filter((point) => now - point.time <= span).map((point) => point.value)));
     const limit = nice(most);
     text(top, write(limit));

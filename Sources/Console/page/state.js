@@ -80,6 +80,8 @@ class State extends Emitter {
       if (state === 'open' && before === 'waiting') { this.refreshAll(); this.emit('resync'); }
     });
     this.feed.open();
+    this.sample();
+    setTimeout(() => this.sample(), 1000);
     whileVisible(3000, () => this.stream === 'open' && this.sample());
     whileVisible(3000, () => this.stream === 'open' && this.loadNeighbours());
     whileVisible(12000, () => this.stream === 'open' && this.checkLayers());

@@ -169,6 +169,7 @@ extension ControlPort {
         "claimedName": neighbour.claimedName.map { .string($0) } ?? .null, "pathLimit": JSON(neighbour.pathLimit),
         "datagramsIn": JSON(neighbour.datagramsIn), "datagramsOut": JSON(neighbour.datagramsOut),
         "bytesIn": JSON(neighbour.bytesIn), "bytesOut": JSON(neighbour.bytesOut),
+        "roundTrip": neighbour.roundTrip.map { .number($0.inSeconds) } ?? .null,
       ]
     }
     let unresolved = owner.peers?.unresolved ?? []
@@ -261,6 +262,10 @@ extension ControlPort {
       ("pathLimit", count, "The largest datagram known to arrive there."),
       ("datagramsIn", count, "Datagrams from there."), ("datagramsOut", count, "Datagrams to there."),
       ("bytesIn", count, "Bytes from there."), ("bytesOut", count, "Bytes to there."),
+      (
+        "roundTrip", ["type": ["number", "null"], "minimum": 0],
+        "Seconds until it answered our introduction; null while it hasn't."
+      ),
     ])
     return object([
       ("neighbours", ["type": "array", "items": neighbour], "The neighbours, in the order they became known."),

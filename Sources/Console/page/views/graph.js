@@ -4,7 +4,7 @@ import { clip, hue } from '../format.js';
 import { state } from '../state.js';
 import { talk } from '../talkmodel.js';
 
-const width = 760, height = 460, centre = { x: width / 2, y: height / 2 };
+let width = 760, height = 460, centre = { x: width / 2, y: height / 2 };
 const mostShown = 120;
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -13,18 +13,24 @@ export function arrange() {
   const neighbours = state.neighbours.slice(0, 48);
   const behind = new Map(neighbours.map((item) => [item.address, []]));
   const direct = new Map();
+  const near = new Set(neighbours.map((item) => item.claimedName));
   for (const [name, way] of talk.routes) {
+    // A neighbour whose newest rumor came the long way round is a neighbour all the same.
+    if (way.hops !== 0 && near.has(name)) continue;
     if (way.hops === 0) direct.set(way.nextHop, name);
     else if (behind.has(way.nextHop)) behind.get(way.nextHop).push({ name, hops: way.hops ?? 1 });
   }
   const deepest = Math.max(1, ...[...behind.values()].flat().map((item) => item.hops + 1));
-  const ring = (depth) => ({ x: (width / 2 - 84) * depth / deepest, y: (height / 2 - 46) * depth / deepest });
+  // The first ring has room for labels, however many there are.
+  const share = (depth) => deepest === 1 ? 0.72 : 0.42 + 0.58 * (depth - 1) / (deepest - 1);
+  const ring = (depth) => ({ x: (width / 2 - 60) * share(depth), y: (height / 2 - 52) * share(depth) });
   // Each neighbour gets as wide a piece of the circle as it has nodes behind it.
   const weights = neighbours.map((item) => 1 + Math.min(10, behind.get(item.address).length));
   const total = weights.reduce((sum, item) => sum + item, 0) || 1;
   const nodes = [{ id: 'me', name: state.node.name, x: centre.x, y: centre.y, kind: 'me' }];
   const edges = [];
-  let angle = -Math.PI / 2 - Math.PI * (weights[0] ?? 1) / total;
+  // A wide drawing begins at its left, a high one at its top.
+  let angle = (width > height ? -Math.PI : -Math.PI / 2) - Math.PI * (weights[0] ?? 1) / total;
   neighbours.forEach((item, place) => {
     const width2 = 2 * Math.PI * weights[place] / total;
     const middle = angle + width2 / 2, size = ring(1);
@@ -36,7 +42,7 @@ export function arrange() {
     for (const one of far) byDepth.set(one.hops, [...byDepth.get(one.hops) ?? [], one]);
     for (const [hops, group] of byDepth) group.forEach((one, number) => {
       const spread = Math.min(width2 * 0.86, Math.PI * 0.9);
-      const turn = middle + spread * ((number + 1) / (group.length + 1) - 0.5) + (group.length === 1 ? (hops - 1) * 0.16 : 0);
+      const turn = middle + spread * ((number + 1) / (group.length + 1) - 0.5) + (group.length === 1 ? (hops % 2 ? 0.3 : -0.3) : 0);
       const radius = ring(hops + 1);
       const place2 = { x: centre.x + radius.x * Math.cos(turn), y: centre.y + radius.y * Math.sin(turn) };
       if (nodes.length < mostShown) {
@@ -55,8 +61,12 @@ export function graph(onPick) {
   const root = s('svg', { viewBox: `0 0 ${width} ${height}`, class: 'graph', role: 'group', 'aria-label': 'The network as this node knows it' }, lines, flights, points);
   let places = new Map(), shape = '';
   function draw() {
+    const room = root.parentElement?.clientWidth ?? 760;
+    [width, height] = room < 520 ? [380, 400] : [760, 440];
+    centre = { x: width / 2, y: height / 2 };
+    root.setAttribute('viewBox', `0 0 ${width} ${height}`);
     const { nodes, edges } = arrange();
-    const now = JSON.stringify([nodes.map((item) => [item.id, item.name, item.isSilent, Math.round(item.x), Math.round(item.y)])]);
+    const now = JSON.stringify([width, nodes.map((item) => [item.id, item.name, item.isSilent, Math.round(item.x), Math.round(item.y)])]);
     if (now === shape) return;
     shape = now;
     places = new Map(nodes.map((item) => [item.id, item]));
@@ -71,7 +81,7 @@ export function graph(onPick) {
         tabindex: '0', role: 'button', 'aria-label': words, data: { node: item.id }, style: { '--hue': hue(item.name) }, onclick: pick,
         onkeydown: (event) => { if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); pick(); } } },
       s('circle', { r: size }), s('text', { class: 'initial', dy: '0.35em' }, [...item.name][0] ?? '?'),
-      s('text', { class: 'graph-label', y: size + 16 }, clip(item.name, 18)));
+      s('text', { class: 'graph-label', y: item.y < centre.y - 30 ? -size - 7 : size + 16 }, clip(item.name, 18)));
     }));
     if (focused) points.querySelector(`[data-node="${CSS.escape(focused)}"]`)?.focus();
   }

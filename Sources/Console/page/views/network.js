@@ -87,6 +87,9 @@ export const network = {
       if (!document.hidden) data.packets.slice(0, 12).forEach((packet, place) => setTimeout(() => drawing.fly(packet, showPacket), place * 20));
     }, (now) => fill(live, { open: [dot('good', 'live'), ' live'], waiting: 'waiting for the node', connecting: 'connecting', paused: 'paused', closed: '' }[now]));
     feed.open();
+    const resized = new ResizeObserver(() => drawing.draw());
+    resized.observe(drawing.root);
+    bag.add(() => resized.disconnect());
     bag.add(() => feed.close(), state.on('neighbours', drawNeighbours), talk.on('people', drawWays), state.on('metrics', drawLosses));
     drawNeighbours();
     drawWays();
