@@ -114,15 +114,15 @@ class Page:
         return answer["result"].get("value")
 
     def until(self, script, what=None, seconds=20):
-        """Waits until an expression is true, and answers its value."""
+        """Waits until an expression is true."""
         end = time.monotonic() + seconds
         while True:
             try:
-                value = self.run(script)
+                value = self.run(f"!!({script})")
             except RuntimeError:
                 value = None
             if value:
-                return value
+                return
             if time.monotonic() > end:
                 raise AssertionError(f"waited {seconds} s in vain: {what or script}")
             time.sleep(0.05)

@@ -71,6 +71,7 @@ export const node = {
     const bag = new Bag();
     const facts = h('div', {}), core = h('div', {}), layers = h('div', { class: 'stack' });
     const open = new Set();
+    let isSwitching = false;
     add(root,
       head('Node', 'What this node is, and what it is set to. Changes are checked, saved to its file, and taken on at once where they can be.'),
       explain('node', h('p', {}, 'A node is made of ', h('em', {}, 'layers'), ', each a feature of its own. Switch one off, and it stops at once: its messages, its commands, and what it shows on this page are gone until you switch it on again. What it has stored is kept.')),
@@ -109,7 +110,7 @@ export const node = {
           h('div', { class: 'settings' }, layer.settings.map((item) => settingRow(item, `layers.${layer.name}.${item.name}`, load))));
         return h('section', { class: 'card layer-card', 'aria-label': `Layer ${layer.name}` },
           h('div', { class: 'layer-head' }, toggle(`Layer ${layer.name}`, layer.enabled, async (wanted, input) => {
-            input.disabled = true;
+            input.disabled = isSwitching = true;
             fill(trouble);
             try {
               const kept = wanted ? state.removed?.[layer.name] ?? {} : null;
@@ -121,7 +122,7 @@ export const node = {
               input.checked = !wanted;
               fill(trouble, fault((error.problem?.faults ?? []).map((item) => `${item.path}: ${item.message}`).join('; ') || error.message));
             }
-            input.disabled = false;
+            input.disabled = isSwitching = false;
           }), h('div', {}, h('h3', {}, layer.name), h('p', { class: 'muted' }, layer.summary, needs.length ? ` It ${needs.join(', ')}.` : ''))),
           trouble, layer.enabled && layer.settings.length ? sets : null);
       }));
@@ -129,7 +130,7 @@ export const node = {
 
     drawFacts();
     load();
-    bag.add(state.on('layers', load));
+    bag.add(state.on('layers', () => { if (!isSwitching) load(); }));
     return { close: () => bag.empty() };
   },
 };
