@@ -34,7 +34,8 @@ enum DemoTalk {
     Line("finn", topic: "weather", "Already wet out here."),
     Line("bela", "What happens when one of us goes away? Stop Emil in his console, and watch who falls silent."),
     Line("ada", to: "emil", "Emil, do you keep an eye on the line to Finn?"),
-    Line("cleo", "I flood: each rumor to all neighbours at once. Faster than mongering, and more packets. See Network."),
+    Line(
+      "cleo", "I flood: each rumor to all neighbours at once. Faster than mongering, and more packets. See Network."),
     Line("emil", to: "ada", "I do. Without me nothing reaches him."),
     Line("dora", topic: "books", "The library van comes on Thursday. Any wishes?"),
     Line("ada", topic: "books", "Something about epidemics, of all things: gossip spreads just like one."),

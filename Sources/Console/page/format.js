@@ -20,6 +20,7 @@ export function count(value) {
 
 export const rate = (value) => `${value >= 10 ? count(Math.round(value)) : String(Math.round(value * (value < 1 ? 100 : 10)) / (value < 1 ? 100 : 10))}/s`;
 export const byteRate = (value) => `${bytes(value)}/s`;
+bytes.isBytes = byteRate.isBytes = true;
 
 export function seconds(value) {
   if (!(value >= 0)) return '–';

@@ -68,7 +68,8 @@ extension ControlPort {
   }
 
   private func problem(_ refusal: RealNodeConfiguration.Refusal) -> Problem {
-    let faults = refusal.faults.map { fault -> JSON in ["path": .string(fault.path), "message": .string(fault.message)] }
+    let faults = refusal.faults.map { fault -> JSON in ["path": .string(fault.path), "message": .string(fault.message)]
+    }
     let text = refusal.faults.map { $0.path.isEmpty ? $0.message : "\($0.path): \($0.message)" }
     return Problem(
       422, refusal.isWrong ? "bad-configuration" : "configuration-file",

@@ -92,7 +92,8 @@ final class CommandLineTool {
           + catalog.map { $0.manifest.name }.joined(separator: ", ") + ".",
       options: [OptionSpec(name: "version", short: "V", summary: "Print the version.")],
       subcommands: [
-        nodeCommand, demoCommand, consoleCommand, callCommand, statusCommand, neighboursCommand, metricsCommand, eventsCommand, reloadCommand,
+        nodeCommand, demoCommand, consoleCommand, callCommand, statusCommand, neighboursCommand, metricsCommand,
+        eventsCommand, reloadCommand,
         stopCommand, layersCommand,
         configCommand, simCommand, wireCommand, protoCommand, helpCommand,
       ])

@@ -4,7 +4,7 @@ import { clip, hue } from '../format.js';
 import { state } from '../state.js';
 import { talk } from '../talkmodel.js';
 
-let width = 760, height = 460, centre = { x: width / 2, y: height / 2 };
+let width = 660, height = 420, centre = { x: width / 2, y: height / 2 };
 const mostShown = 120;
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -22,7 +22,7 @@ export function arrange() {
   }
   const deepest = Math.max(1, ...[...behind.values()].flat().map((item) => item.hops + 1));
   // The first ring has room for labels, however many there are.
-  const share = (depth) => deepest === 1 ? 0.72 : 0.42 + 0.58 * (depth - 1) / (deepest - 1);
+  const share = (depth) => deepest === 1 ? 0.75 : 0.48 + 0.52 * (depth - 1) / (deepest - 1);
   const ring = (depth) => ({ x: (width / 2 - 60) * share(depth), y: (height / 2 - 52) * share(depth) });
   // Each neighbour gets as wide a piece of the circle as it has nodes behind it.
   const weights = neighbours.map((item) => 1 + Math.min(10, behind.get(item.address).length));
@@ -42,7 +42,7 @@ export function arrange() {
     for (const one of far) byDepth.set(one.hops, [...byDepth.get(one.hops) ?? [], one]);
     for (const [hops, group] of byDepth) group.forEach((one, number) => {
       const spread = Math.min(width2 * 0.86, Math.PI * 0.9);
-      const turn = middle + spread * ((number + 1) / (group.length + 1) - 0.5) + (group.length === 1 ? (hops % 2 ? 0.3 : -0.3) : 0);
+      const turn = middle + spread * ((number + 1) / (group.length + 1) - 0.5) + (group.length === 1 ? (hops % 2 ? 0.34 : -0.34) : 0);
       const radius = ring(hops + 1);
       const place2 = { x: centre.x + radius.x * Math.cos(turn), y: centre.y + radius.y * Math.sin(turn) };
       if (nodes.length < mostShown) {
@@ -62,7 +62,7 @@ export function graph(onPick) {
   let places = new Map(), shape = '';
   function draw() {
     const room = root.parentElement?.clientWidth ?? 760;
-    [width, height] = room < 520 ? [380, 400] : [760, 440];
+    [width, height] = room < 520 ? [380, 400] : [660, 420];
     centre = { x: width / 2, y: height / 2 };
     root.setAttribute('viewBox', `0 0 ${width} ${height}`);
     const { nodes, edges } = arrange();

@@ -21,7 +21,7 @@ export const stats = {
       { made: plot('Datagrams', [{ name: 'in', colour: 'var(--flow-in)' }, { name: 'out', colour: 'var(--flow-out)' }], rate), of: () => [state.series('strata_datagrams_in_total', true), state.series('strata_datagrams_out_total', true)] },
       { made: plot('Bytes', [{ name: 'in', colour: 'var(--flow-in)' }, { name: 'out', colour: 'var(--flow-out)' }], byteRate), of: () => [state.series('strata_bytes_in_total', true), state.series('strata_bytes_out_total', true)] },
       { made: plot('Memory of the process', [{ name: 'memory', colour: 'var(--accent)' }], bytes), of: () => [state.series('process_resident_memory_bytes', false)] },
-      { made: plot('Turns of the loop', [{ name: 'turns', colour: 'var(--warn)' }], rate), of: () => [state.series('strata_loop_turns_total', true)] },
+      { made: plot('Wake-ups', [{ name: 'wake-ups', colour: 'var(--warn)' }], rate), of: () => [state.series('strata_loop_turns_total', true)] },
     ];
     if (state.has('gossip')) plots.push({ made: plot('New rumors', [{ name: 'rumors', colour: 'var(--accent)' }], rate), of: () => [state.series('strata_gossip_accepted_total', true)] });
     if (state.has('routing')) plots.push({ made: plot('Passed on for others', [{ name: 'messages', colour: 'var(--flow-in)' }], rate), of: () => [state.series('strata_routing_forwarded_total', true)] });
