@@ -7,14 +7,16 @@ import Testing
 
 @Suite struct ConsoleRoutesTests {
   private static func watch(
-    _ bench: RealNodeBench, _ node: RealNode, _ path: String, _ more: String = ""
-  ) throws -> HTTPTests.Plain {
+    _ bench: RealNodeBench, _ node: RealNode, _ path: String, _ more: String = "",
+    until wanted: String = ": watching"
+  ) throws -> (client: HTTPTests.Plain, begin: String) {
     let port = try #require(node.control).address.port
     let plain = HTTPTests.Plain(port)
     plain.say(
       "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nAuthorization: Bearer \(node.token)\r\n\(more)\r\n")
-    #expect(try bench.meanwhile { plain.hear(until: ": watching") }.contains("text/event-stream"))
-    return plain
+    let begin = try bench.meanwhile { plain.hear(until: wanted) }
+    #expect(begin.contains("text/event-stream"))
+    return (plain, begin)
   }
 
   /// The JSON of each event of a name that a stream holds.
@@ -32,7 +34,7 @@ import Testing
     let node = try bench.node(bench.options("alice"))
     let control = try #require(node.control)
     #expect(!control.packets.isWatched)
-    let plain = try Self.watch(bench, node, "/v1/packets")
+    let (plain, _) = try Self.watch(bench, node, "/v1/packets")
     #expect(control.packets.count == 1)
     _ = try bench.call(node, "send", ["peer": .string(node.address.description), "size": 3])
     let told = try bench.meanwhile { plain.hear(until: "\"Back\"") + plain.hear(until: "\n\n") }
@@ -52,7 +54,7 @@ import Testing
     let node = try bench.node(bench.options("alice"))
     watch.messages = { node.node.messages }
     let control = try #require(node.control)
-    let plain = try Self.watch(bench, node, "/v1/packets")
+    let (plain, _) = try Self.watch(bench, node, "/v1/packets")
     for _ in 0..<300 { node.call("parrot", "send", ["peer": .string(node.address.description)]) { _ in } }
     let told = try bench.meanwhile { plain.hear(until: "\"Back\"") + plain.hear(until: "\n\n") }
     let batch = try #require(Self.events(told, "packets").first)
@@ -84,7 +86,7 @@ import Testing
     func say(_ size: Int64) throws {
       _ = try bench.call(node, "send", ["peer": .string(node.address.description), "size": .integer(size)])
     }
-    let first = try Self.watch(bench, node, "/v1/events?layer=parrot")
+    let (first, _) = try Self.watch(bench, node, "/v1/events?layer=parrot")
     try say(11)
     let told = try bench.meanwhile { first.hear(until: "\"size\":-11}") }
     let ids = told.split(separator: "\n").filter { $0.hasPrefix("id: ") }.compactMap { UInt64($0.dropFirst(4)) }
@@ -95,13 +97,14 @@ import Testing
     #expect(node.node.observesEvents)
     try say(22)
     try bench.until("it was told") { (node.node.eventDescriptions.first { $0.name == "heard" }?.count ?? 0) >= 4 }
-    let second = try Self.watch(bench, node, "/v1/events?layer=parrot", "Last-Event-ID: \(last)\r\n")
-    let again = try bench.meanwhile { second.hear(until: "\"size\":-22}") }
+    let (second, again) = try Self.watch(
+      bench, node, "/v1/events?layer=parrot", "Last-Event-ID: \(last)\r\n", until: "\"size\":-22}")
     #expect(again.contains("\"size\":22}") && !again.contains("\"size\":11}") && !again.contains("event: missed"))
     second.hangUp()
     // Of what is gone, it is told that it is.
-    let third = try Self.watch(bench, node, "/v1/events", "Last-Event-ID: 5\r\n")
-    #expect(try bench.meanwhile { third.hear(until: "event: missed") }.contains("event: missed"))
+    let (third, start) = try Self.watch(
+      bench, node, "/v1/events", "Last-Event-ID: 5\r\n", until: "event: missed")
+    #expect(start.contains("event: missed"))
     third.hangUp()
     node.control?.watchers.linger = .zero
     try bench.until("nobody watches") { node.control?.watchers.count == 0 }

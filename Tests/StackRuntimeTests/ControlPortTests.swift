@@ -373,7 +373,8 @@ import Testing
         #expect(operation["summary"]?.stringValue?.isEmpty == false, "\(method) \(path)")
         #expect(responses["405"] != nil && (path == "/healthz" || responses["401"] != nil), "\(method) \(path)")
         #expect(responses.keys.contains { $0.hasPrefix("2") })
-        #expect((operation["requestBody"] != nil) == (method == "post" && !path.hasPrefix("/v1/node/")))
+        #expect(
+          (operation["requestBody"] != nil) == (method == "patch" || method == "post" && !path.hasPrefix("/v1/node/")))
       }
     }
     #expect(Set(operations).count == operations.count && operations.contains("parrot_send"))

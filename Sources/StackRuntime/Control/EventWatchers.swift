@@ -4,8 +4,8 @@ import StackCore
 /// Clients with an open stream of server-sent events: those of commands, and those that watch the node's events.
 ///
 /// How much a client may leave unread is bounded by the HTTP server, which cuts a slow one off. The timer is set only
-/// while there is a client. The newest events are kept while somebody watches and a little longer, so that a client that
-/// comes back with the number of the last event it has seen gets those it has missed.
+/// while there is a client. The newest events are kept while somebody watches and a little longer, so that a client
+/// that comes back with the number of the last event it has seen gets those it has missed.
 final class EventWatchers {
   /// The most clients that may watch events at once.
   static let limit = 32

@@ -14,6 +14,9 @@ const states = {
   'no route': ['warn', 'no way there'], 'no answer': ['warn', 'no answer'],
 };
 
+// When the first lines were drawn, for whoever measures.
+let isMarked = false;
+
 function rumorRow(rumor) {
   if (rumor.isFault) {
     return h('div', { class: 'line fault-line' }, icon('warn', 18), h('p', {}, foreign(rumor.origin),
@@ -119,6 +122,7 @@ export const talk = {
       const all = items();
       list.root.classList.toggle('is-empty', all.length === 0);
       list.set(all.slice());
+      if (all.length && !isMarked) { isMarked = true; requestAnimationFrame(() => setTimeout(() => performance.mark('first-rumor'))); }
       more.hidden = list.atEnd;
     });
 
