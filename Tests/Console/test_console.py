@@ -22,7 +22,8 @@ class World:
     def __init__(self, strata):
         self.strata = strata
         self.browser = Browser()
-        self.demo = Demo(strata)
+        # Pictures look better with some talk going on.
+        self.demo = Demo(strata, quiet="CONSOLE_PICTURES" not in os.environ)
         self.pages = {}
 
     def page(self, name, **options):
@@ -237,6 +238,56 @@ def layers_of_others_appear_by_themselves(world):
         process.wait()
         process.stdout.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+FAKE_FILES = """(async () => {
+  const { state } = await import('/console/state.js');
+  const object = (properties) => ({ type: 'object', properties });
+  const share = ['share', 'unshare', 'list', 'download', 'downloads', 'pause', 'resume', 'cancel'];
+  state.layers.push({ name: 'fileshare', summary: '', metrics: [], events: [], messages: [], settings: [],
+    commands: share.map((name) => ({ name, summary: '', input: object({ paths: { type: 'array' } }) })) });
+  state.layers.push({ name: 'search', summary: '', metrics: [], events: [], messages: [], settings: [],
+    commands: ['find', 'recent'].map((name) => ({ name, summary: '', input: object({ words: { type: 'string' } }) })) });
+  const root = 'ab'.repeat(32);
+  const answers = {
+    '/v1/fileshare/list': { files: [{ name: '<img src=x onerror="window.caught=1">.txt', size: 5000, root }] },
+    '/v1/fileshare/downloads': { downloads: [{ name: 'film.webm', size: 1 << 20, done: 1 << 19, rate: 1e6, root, state: 'running',
+      chunks: ['bela', 'bela', 'cleo', null, null, 'cleo'] }] },
+    '/v1/search/find': { results: [{ name: 'atlas.pdf', size: 123456, root, holders: [{ name: 'finn', address: '127.0.0.1:7206' }, { name: 'emil', address: '127.0.0.1:7205' }] }] },
+    '/v1/search/recent': { queries: [] },
+  };
+  const real = window.fetch;
+  window.fetch = (path, options) => answers[path]
+    ? Promise.resolve(new Response(JSON.stringify(answers[path]), { headers: { 'Content-Type': 'application/json' } })) : real(path, options);
+  state.checkLayers = async () => {};
+  state.emit('layers');
+  location.hash = '#/files';
+})()"""
+
+
+@test
+def the_files_view_shows_what_its_layers_tell(world):
+    """Against answers that are made up here, since the layers are not there yet."""
+    page = world.browser.page()
+    page.open(world.demo.urls["ada"])
+    page.until("document.documentElement.dataset.ready")
+    assert not page.run("document.querySelector('.nav [data-id=files]')"), "no layer, no view"
+    page.run(FAKE_FILES)
+    page.until("document.querySelector('.nav [data-id=files]')", "the view is there with its layers")
+    shows(page, 'onerror="window.caught=1">.txt', "document.querySelector('.shared')")
+    shows(page, "film.webm")
+    assert page.run("document.querySelectorAll('.chunk-map .here').length") >= 4
+    fill(page, "#words", "atlas")
+    page.run("document.querySelector('.search-form').requestSubmit()")
+    shows(page, "2 holders", "document.querySelector('.found')")
+    shows(page, "127.0.0.1:7206", "document.querySelector('.found')")
+    assert page.run("window.caught === undefined") and page.run("document.querySelectorAll('.shared img').length") == 0
+    pictures = os.environ.get("CONSOLE_PICTURES")
+    if pictures:
+        page.picture(os.path.join(pictures, "console-files-wide-light.png"))
+    complaints = [text for text in page.complaints() if "status of 4" not in text]
+    assert not complaints, complaints
+    page.close()
 
 
 @test

@@ -82,7 +82,6 @@ function draw() {
 }
 
 const shown = () => views.filter((view) => view.isThere(state));
-const ownViews = new Set(views.flatMap((view) => view.covers ?? []));
 
 function drawNav() {
   const link = (id, label, name, small) => h('a', { href: `#/${id}`, data: { id }, class: small ? 'small' : '' },
@@ -116,8 +115,9 @@ function drawNode() {
   text(nodeName, node.name);
   document.title = `${node.name} · Strata`;
   const isHere = state.stream !== 'waiting';
+  nodeDot.title = isHere ? node.state : 'not answering';
   nodeDot.className = `dot ${isHere && node.state === 'running' ? 'good' : 'bad'}`;
-  text(nodeState, isHere ? `${node.state} · ${node.address}` : 'not answering');
+  text(nodeState, !isHere ? 'not answering' : node.state === 'running' ? node.address : `${node.state}, ${node.address}`);
   const trouble = troubles[state.stream];
   if (banner.hidden !== !trouble) {
     banner.hidden = !trouble;
@@ -158,4 +158,3 @@ function route() {
 }
 
 start();
-export { ownViews };

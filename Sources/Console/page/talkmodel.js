@@ -100,9 +100,17 @@ class TalkModel extends Emitter {
         else if (item.event === 'route') people = true;
       }
     }
-    if (rumors) { this.sortRumors(); this.emit('rumors'); }
+    if (rumors) { this.sortRumors(); this.emit('rumors'); this.tellNews(); }
     if (messages) this.refreshMessages();
     if (people) this.refreshPeople();
+  }
+
+  // For whoever can't see the page: the newest line, at most every other second.
+  tellNews() {
+    if (Date.now() - (this.toldAt ?? 0) < 2000) return;
+    const newest = this.rumors.at(-1);
+    if (newest.origin !== this.me) this.emit('news', `${newest.origin}: ${newest.text.slice(0, 200)}`);
+    this.toldAt = Date.now();
   }
 
   // What has become of a message of ours; true if it isn't known here yet.

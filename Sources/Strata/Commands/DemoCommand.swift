@@ -57,9 +57,11 @@ extension CommandLineTool {
     console.print("From another terminal, for example:")
     console.print()
     let first = demo.files.first?.path ?? ""
-    console.print("  \(program) status --config \(first)")
-    console.print("  \(program) gossip publish \"Hello, everybody\" --config \(first)")
-    console.print("  \(program) events --follow --config \(demo.files.last?.path ?? "")")
+    // A program that isn't on the PATH is named as it was called.
+    let called = CommandLine.arguments.first.flatMap { $0.contains("/") ? $0 : nil } ?? program
+    console.print("  \(called) status --config \(first)")
+    console.print("  \(called) gossip publish \"Hello, everybody\" --config \(first)")
+    console.print("  \(called) events --follow --config \(demo.files.last?.path ?? "")")
     console.print()
     console.print("Ctrl-C ends all of them and removes what they kept.")
   }

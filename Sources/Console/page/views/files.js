@@ -55,7 +55,7 @@ function chunkMap(item) {
 }
 
 export const files = {
-  id: 'files', title: 'Files', icon: 'files', covers: ['fileshare', 'search'],
+  id: 'files', title: 'Files', icon: 'files',
   isThere: (node) => node.has('fileshare') || node.has('search'),
 
   mount(root) {

@@ -36,7 +36,8 @@ export function arrange() {
     const middle = angle + width2 / 2, size = ring(1);
     const at = { x: centre.x + size.x * Math.cos(middle), y: centre.y + size.y * Math.sin(middle) };
     nodes.push({ id: item.address, address: item.address, name: item.claimedName ?? direct.get(item.address) ?? item.address, ...at, kind: 'neighbour', isSilent: state.isSilent(item), item });
-    edges.push({ from: centre, to: at, id: item.address, isSilent: state.isSilent(item) });
+    edges.push({ from: nodes[0], to: nodes.at(-1), isSilent: state.isSilent(item) });
+    const near2 = nodes.at(-1);
     const far = behind.get(item.address).sort((a, b) => a.hops - b.hops || (a.name < b.name ? -1 : 1)).slice(0, 40);
     const byDepth = new Map();
     for (const one of far) byDepth.set(one.hops, [...byDepth.get(one.hops) ?? [], one]);
@@ -47,12 +48,23 @@ export function arrange() {
       const place2 = { x: centre.x + radius.x * Math.cos(turn), y: centre.y + radius.y * Math.sin(turn) };
       if (nodes.length < mostShown) {
         nodes.push({ id: `far ${one.name}`, name: one.name, ...place2, kind: 'far', hops, over: item.address });
-        edges.push({ from: at, to: place2, isFar: true });
+        edges.push({ from: near2, to: nodes.at(-1), isFar: true });
       }
     });
     angle += width2;
   });
+  fit(nodes);
   return { nodes, edges };
+}
+
+// Stretches the drawing over the room there is, each way by itself, since it says who is linked and not how far.
+function fit(nodes) {
+  for (const [axis, size, margin] of [['x', width, 56], ['y', height, 54]]) {
+    const values = nodes.map((item) => item[axis]);
+    const low = Math.min(...values), high = Math.max(...values);
+    const scale = high > low ? Math.min(2.6, (size - 2 * margin) / (high - low)) : 1;
+    for (const item of nodes) item[axis] = size / 2 + (item[axis] - (low + high) / 2) * scale;
+  }
 }
 
 // The drawing, and a function that lets a packet fly along an edge.
@@ -81,14 +93,15 @@ export function graph(onPick) {
         tabindex: '0', role: 'button', 'aria-label': words, data: { node: item.id }, style: { '--hue': hue(item.name) }, onclick: pick,
         onkeydown: (event) => { if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); pick(); } } },
       s('circle', { r: size }), s('text', { class: 'initial', dy: '0.35em' }, [...item.name][0] ?? '?'),
-      s('text', { class: 'graph-label', y: item.y < centre.y - 30 ? -size - 7 : size + 16 }, clip(item.name, 18)));
+      s('text', { class: 'graph-label', y: item.y < places.get('me').y - 30 ? -size - 7 : size + 16 }, clip(item.name, 18)));
     }));
     if (focused) points.querySelector(`[data-node="${CSS.escape(focused)}"]`)?.focus();
   }
   function fly(packet, onPick2) {
     const there = places.get(packet.peer);
     if (!there || flights.childElementCount > 40) return;
-    const [from, to] = packet.in ? [there, centre] : [centre, there];
+    const here = places.get('me');
+    const [from, to] = packet.in ? [there, here] : [here, there];
     const ball = s('circle', { r: Math.min(7, 3.5 + Math.log10(packet.bytes + 1)), class: packet.in ? 'in' : 'out', onclick: () => onPick2(packet) });
     flights.append(ball);
     // Those who come and those who go keep to their own side of the road.

@@ -49,7 +49,7 @@ function messageRow(message) {
 }
 
 export const talk = {
-  id: 'talk', title: 'Talk', icon: 'talk', covers: ['gossip', 'routing'],
+  id: 'talk', title: 'Talk', icon: 'talk',
   isThere: (node) => node.has('gossip') || node.has('routing'),
 
   mount(root, first) {
@@ -140,7 +140,7 @@ export const talk = {
       const name2 = where.slice(1);
       list = new VirtualList({
         render: isPrivate ? messageRow : rumorRow, key: (item) => item.key, estimate: isPrivate ? 64 : 84, follow: true,
-        label: 'What was said', role: 'log', rowRole: 'article', class: isPrivate ? 'bubbles' : 'lines', onEnd: () => { more.hidden = true; },
+        label: 'What was said', class: isPrivate ? 'bubbles' : 'lines', onEnd: () => { more.hidden = true; },
       });
       composer = makeComposer(isPrivate ? name2 : null, where.startsWith('#') ? name2 : null);
       fill(stage,
@@ -211,7 +211,7 @@ export const talk = {
 
     bag.add(model.on('rumors', () => { drawLines(); drawThreads(); }), model.on('messages', () => { drawLines(); drawThreads(); }),
       model.on('people', () => { drawPeople(); stage.querySelector('.thread-head .muted')?.update?.(); }), model.on('unread', drawThreads),
-      state.on('neighbours', drawPeople), model.on('fault', (error) => toast(error.message, 'bad')));
+      state.on('neighbours', drawPeople), model.on('news', (words) => say(words)), model.on('fault', (error) => toast(error.message, 'bad')));
     open(first);
     drawPeople();
     return { show: open, close() { bag.empty(); list?.close(); model.open = null; } };
