@@ -25,17 +25,20 @@ let package = Package(
     // System libraries, one module map each.
     .systemLibrary(name: "CEvent", pkgConfig: "libevent", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CDatagram"),
     .target(name: "CFiles"),
+    // The console's page, put into the program as it stands.
+    .target(name: "CConsole", path: "Sources/Console", exclude: ["page"]),
 
     // The seam and the engine; the two drivers; the command.
     .target(name: "StackCore", swiftSettings: strict, linkerSettings: [.linkedLibrary("m")]),
     .target(name: "StackSim", dependencies: ["StackCore"], swiftSettings: strict),
     .target(
-      name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram", "CFiles"],
+      name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CSodium", "CDatagram", "CFiles"],
       swiftSettings: strict),
     .target(
-      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing"],
+      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "CConsole", "Gossip", "Routing"],
       swiftSettings: strict),
     .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
     .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),
