@@ -70,8 +70,8 @@ for figure in gossipStatus() { add(figure) }
 if wanted("gossip.20nodes", "gossip.tree.20nodes") { for figure in crowdFigures() { add(figure) } }
 if wanted("gossip.log.1M") { for figure in logFigures(runs: runs) { add(figure) } }
 
-if let json = try? JSON(encoding: figures) {
-  let path = getenv("RESULTS").map { String(cString: $0) } ?? "results/latest.json"
+let path = getenv("RESULTS").map { String(cString: $0) } ?? "results/latest.json"
+if let json = try? JSON(encoding: merged(figures, into: path)) {
   if let file = fopen(path, "w") {
     fputs(json.text(pretty: true) + "\n", file)
     fclose(file)
