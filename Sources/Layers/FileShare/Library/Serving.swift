@@ -15,16 +15,23 @@ struct AnswerAllowances {
   /// What an IPv4 and a UDP header take.
   static let headers = 28
 
+  /// What is known of an address.
+  struct Standing {
+    /// Whether it has shown that it receives there, or the person who runs the node has named it.
+    var isTrusted: Bool
+    /// The bytes that came from there, with headers.
+    var heard: UInt64
+  }
+
   /// Whether an answer may go to a neighbour: nobody shall have us send a third party, whose address it writes on its
   /// datagrams, over three times what it sent itself. Where it may, it is counted.
-  mutating func spend(_ bytes: Int, on neighbour: Neighbour?, _ address: Address) -> Bool {
+  mutating func spend(_ bytes: Int, on standing: Standing?, _ address: Address) -> Bool {
     if address.isLoopback || proven.contains(address) { return true }
-    guard let neighbour else { return false }
-    if neighbour.isProven || neighbour.configured { return true }
+    guard let standing else { return false }
+    if standing.isTrusted { return true }
     let sent = answered[address] ?? 0
     guard sent > 0 || answered.count < Self.limit else { return false }
-    let heard = neighbour.bytesIn + neighbour.datagramsIn * UInt64(Self.headers)
-    guard sent + UInt64(bytes + Self.headers) <= 3 * heard else { return false }
+    guard sent + UInt64(bytes + Self.headers) <= 3 * standing.heard else { return false }
     answered[address] = sent + UInt64(bytes + Self.headers)
     return true
   }
@@ -60,6 +67,16 @@ extension FileShare {
   static let mostServing = 256
   static let mostOpen = 64
 
+  private func standing(
+    _ address: Address, _ context: borrowing LayerContext<FileShare>
+  ) -> AnswerAllowances.Standing? {
+    context.neighbour(address).map {
+      .init(
+        isTrusted: $0.isProven || $0.configured,
+        heard: $0.bytesIn + $0.datagramsIn * UInt64(AnswerAllowances.headers))
+    }
+  }
+
   // MARK: Requests
 
   func heardRequest(_ request: DataRequest, from peer: Address, _ context: borrowing LayerContext<FileShare>) {
@@ -79,7 +96,7 @@ extension FileShare {
       return
     }
     guard let (next, limit) = onward(reply.destination, reply.hopLimit, from: peer) else { return }
-    guard allowances.spend(reply.data.count + 128, on: context.neighbour(next), next) else {
+    guard allowances.spend(reply.data.count + 128, on: standing(next, context), next) else {
       return counts.withheld.add()
     }
     var onward = reply
@@ -121,7 +138,7 @@ extension FileShare {
     // Asked before anything is read: whoever can't be answered shall cost no disk either.
     let way = wayBack(to: request.origin, via: peer)
     let largest = candidates.map(\.bytes).max() ?? 0
-    guard allowances.spend(largest + 128, on: context.neighbour(way), way) else {
+    guard allowances.spend(largest + 128, on: standing(way, context), way) else {
       counts.withheld.add()
       return challenge(way, request.origin, context)
     }
@@ -201,7 +218,7 @@ extension FileShare {
   ) {
     if data.isEmpty { counts.notFound.add() } else { counts.servedBytes.add(UInt64(data.count)) }
     let way = wayBack(to: request.origin, via: peer)
-    guard isPaid || allowances.spend(128, on: context.neighbour(way), way) else { return counts.withheld.add() }
+    guard isPaid || allowances.spend(128, on: standing(way, context), way) else { return counts.withheld.add() }
     context.send(
       DataReply(
         origin: me, destination: request.origin, hopLimit: UInt32(config.hopLimit), hashValue: request.hashValue,
@@ -217,7 +234,7 @@ extension FileShare {
     guard let hash = Hash256(bytes) else { return }
     let request = DataRequest(
       origin: me, destination: name, hopLimit: UInt32(config.hopLimit), hashValue: hash)
-    guard allowances.spend(128, on: context.neighbour(address), address) else { return }
+    guard allowances.spend(128, on: standing(address, context), address) else { return }
     allowances.challenge(address, hash)
     context.send(request, as: PeersterField.dataRequest, to: address)
   }
