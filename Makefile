@@ -15,6 +15,9 @@ SWIFT_NEEDED := 6.3
 PREFIX ?= /usr/local
 FILTER ?=
 FUZZ_SECONDS ?= 20
+# How often `make survival` kills the node, and the seed of the instants at which it does; without one, another each time.
+ROUNDS ?= 200
+SEED ?=
 FUZZERS := FuzzWire FuzzNode FuzzConfig FuzzText
 # Release builds leave out the exclusivity checks at run time; the compiler's own, and the tests, keep them.
 RELEASE := -c release -Xswiftc -enforce-exclusivity=unchecked
@@ -22,12 +25,12 @@ SOURCES := $(wildcard Sources Tests examples Benchmarks Fuzz) Package.swift
 # Packages of their own, each with tests.
 EXAMPLES := $(patsubst %/Package.swift,%,$(wildcard examples/*/Package.swift))
 
-.PHONY: help deps toolchain build run test test-core test-examples lint format bench fuzz sanitize install clean
+.PHONY: help deps toolchain build run test test-core test-examples lint format bench survival fuzz sanitize install clean
 
 help: ## Lists what can be made
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
-	@echo "Settings: PREFIX=$(PREFIX) FILTER=$(FILTER) FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "Settings: PREFIX=$(PREFIX) FILTER=$(FILTER) FUZZ_SECONDS=$(FUZZ_SECONDS) ROUNDS=$(ROUNDS) SEED=$(SEED)"
 
 toolchain:
 	@found=$$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | head -n 1); \
@@ -97,6 +100,10 @@ bench: toolchain deps ## Measures; FILTER=core measures what has that in its nam
 	@mkdir -p Benchmarks/results
 	swift build $(RELEASE) --package-path Benchmarks
 	FILTER="$(FILTER)" RESULTS=Benchmarks/results/latest.json Benchmarks/.build/release/strata-bench
+
+survival: toolchain deps ## Kills a node that publishes, ROUNDS times: nothing acknowledged may be lost
+	swift build $(RELEASE) --package-path Benchmarks
+	Benchmarks/.build/release/strata-bench survival $(ROUNDS) $(SEED)
 
 fuzz: toolchain deps ## Fuzzes each target for FUZZ_SECONDS
 	swift build -c release --sanitize=fuzzer --package-path Fuzz

@@ -22,6 +22,8 @@ let package = Package(
         .product(name: "StackRuntime", package: "strata"),
         .product(name: "FileShare", package: "strata"),
         .product(name: "Hashing", package: "strata"),
+        .product(name: "Gossip", package: "strata"),
+        .product(name: "PeersterVocabulary", package: "strata"),
       ], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -136,7 +136,7 @@ private final class ThreadedNode {
   // MARK: The built program
 
   /// The program beside the tests; nil when it isn't built.
-  private static var program: String? {
+  static var program: String? {
     let places = [Bundle.main.bundlePath, CommandLine.arguments[0]] + Bundle.allBundles.map(\.bundlePath)
     for place in places {
       var folder = URL(fileURLWithPath: place)
@@ -150,7 +150,7 @@ private final class ThreadedNode {
     return nil
   }
 
-  private func start(_ words: [String], in folder: TestFolder) throws -> (Process, out: Pipe, errors: Pipe) {
+  func start(_ words: [String], in folder: TestFolder) throws -> (Process, out: Pipe, errors: Pipe) {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: try #require(Self.program))
     process.arguments = words
@@ -213,7 +213,7 @@ private final class LockedText: @unchecked Sendable {
 }
 
 /// Reads a process's lines as they come.
-private struct LineReader {
+struct LineReader {
   let handle: FileHandle
   private var buffer = Data()
 

@@ -114,6 +114,14 @@ func play(_ role: [String]) throws {
     serve(node)
   case "idle-sim": playIdleSimulation()
   case "pump": playPump()
+  case "publish-rumors": try playPublisher(role)
+  case "take-rumors": try playTaker(role)
+  case "crowd": try playCrowd(role)
+  case "fill-log": try playFillLog(role)
+  case "start-log": try playStartLog(role)
+  case "witness": try playWitness(role)
+  case "survive": try playSurvivor(role)
+  case "linger": try playLingerer(role)
   default: fatalError("unknown role \(role[0])")
   }
 }

@@ -31,6 +31,8 @@ public struct Neighbour: Sendable {
   var cookie: UInt64?
   /// When we last introduced ourselves.
   var helloSent: Instant?
+  /// How often we did so again since nothing came back.
+  var reintroductions = 0
   /// The messages too large for the path, waiting for the neighbour's cookie.
   var waiting: WaitingMessages?
   var probe: PathProbe?

@@ -377,7 +377,10 @@ public final class Node {
   }
 
   func publish<Event>(_ event: Event, on port: EventPort<Event>, from layer: String) where Event: Codable & Sendable {
-    guard let place = events.firstIndex(where: { $0.name == port.name && $0.layer == layer }) else {
+    // By number: to go through the entries themselves would copy each, schema and all.
+    var place = 0
+    while place < events.count, events[place].name != port.name || events[place].layer != layer { place += 1 }
+    guard place < events.count else {
       preconditionFailure("layer \(layer) publishes \(port.name), which it has not declared with setup.event")
     }
     events[place].count &+= 1
@@ -389,8 +392,12 @@ public final class Node {
         drop(.newsFull)
       }
     }
-    for subscription in subscriptions where subscription.port == port.name {
-      if queue.count < limits.queuedEvents { queue.append((subscription, event)) } else { drop(.newsFull) }
+    for number in subscriptions.indices where subscriptions[number].port == port.name {
+      if queue.count < limits.queuedEvents {
+        queue.append((subscriptions[number], event))
+      } else {
+        drop(.newsFull)
+      }
     }
   }
 

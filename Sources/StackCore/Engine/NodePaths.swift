@@ -85,8 +85,19 @@ extension Node {
       neighbours[place].isStrata = true
       announce(sender, .strata)
       if introducing { introduce(place) }
+    } else if introducing, neighbours[place].isStrata, !neighbours[place].isProven,
+      let sent = neighbours[place].helloSent, now - sent >= Self.reintroduction,
+      neighbours[place].reintroductions < Self.mostReintroductions
+    {
+      // Our introduction, or its answer, was lost on the way; or it is no Strata node, whatever somebody said.
+      neighbours[place].reintroductions += 1
+      introduce(place)
     }
   }
+
+  /// How long an introduction may be unanswered before a neighbour that we hear from gets another, and how often.
+  private static let reintroduction = Duration.seconds(5)
+  private static let mostReintroductions = 8
 
   /// What a path is taken to carry before anything is known of it.
   private func pathLimit(for address: Address) -> Int {
