@@ -54,6 +54,10 @@ if wanted("core.dispatch.nanoseconds") { add(dispatchNanoseconds(runs: runs)) }
 if wanted("sim.deliveriesPerSecond") { add(simulatedDeliveries(runs: runs)) }
 if wanted("sim.idle10k.residentMiB") { add(idleSimulation()) }
 if wanted("node.idle.residentMiB", "node.idle.wakeupsPerSecond") { for figure in idleNode() { add(figure) } }
+if wanted("fileshare.hash.GBps", "fileshare.hash.vsLibrary.ratio") {
+  for figure in fileHashing(runs: runs) { add(figure) }
+}
+if wanted("fileshare.share100k.seconds") { for figure in manyFiles() { add(figure) } }
 
 if let json = try? JSON(encoding: figures) {
   let path = getenv("RESULTS").map { String(cString: $0) } ?? "results/latest.json"
