@@ -86,11 +86,11 @@ final class Network {
       200, .randomRegular(degree: 4), files: Dictionary(uniqueKeysWithValues: (1..<200).map { ($0, ["same.txt"]) }))
     let found = near.find(0, "same", ["min": 1])
     #expect(found?["ending"] == "enough")
-    #expect(near.messages < 10)
+    #expect(near.metric("passed") < 10)
     // What nobody has costs all rings, and no more: 1 + 3 + 7 + 15 + 31 nodes at the most.
     let far = try Network(200, .randomRegular(degree: 4))
     #expect(far.find(0, "nothing")?["ending"] == "timeout")
-    #expect(far.messages > 40 && far.messages <= 57)
+    #expect(far.metric("passed") > 40 && far.metric("passed") <= 57)
     #expect(far.events["round"] == 5)
   }
 

@@ -246,6 +246,17 @@ private final class Stage {
     #expect(hit.id == Fixed64(77) && hit.holder == "B" && hit.address == WireText("\(stage.peers[1])") && hit.hops == 1)
   }
 
+  @Test func theFirstMessageOfAStrataNodeIsAnsweredInStratasWords() throws {
+    let stage = try Stage(paths: ["a.txt"])
+    stage.receive(
+      7,
+      SearchRequest(
+        origin: "N", budget: 1, keywords: ["a"], query: "a.txt", id: Fixed64(3), timeToLive: 2, hops: 0),
+      isStrata: true)
+    let sent = stage.sent()
+    #expect(sent.filter { $0.number == FloodHit.field }.count == 1 && !sent.contains { $0.number == 8 })
+  }
+
   // MARK: Hostile ones
 
   @Test func whatMakesNoSenseIsRefused() throws {

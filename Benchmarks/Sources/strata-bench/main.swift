@@ -59,6 +59,10 @@ if wanted("fileshare.hash.GBps", "fileshare.hash.vsLibrary.ratio") {
 }
 if wanted("fileshare.share100k.seconds") { for figure in manyFiles() { add(figure) } }
 
+if wanted("search.flood.reach", "search.local.milliseconds", "search.ring") {
+  for figure in searchFigures() { add(figure) }
+}
+
 if let json = try? JSON(encoding: figures) {
   let path = getenv("RESULTS").map { String(cString: $0) } ?? "results/latest.json"
   if let file = fopen(path, "w") {

@@ -107,7 +107,7 @@ extension Search {
     guard request.budget > 0, !request.origin.isEmpty, request.origin.bytes.count <= Rumor.longestOrigin,
       request.origin != me
     else { return counts.refused.add() }
-    let key = TraceKey.ring(request.origin, request.keywords, request.query)
+    let key = TraceKey.ring(request.origin, request.keywords, request.query, request.id)
     guard note(request, query, key, from: peer, context) else { return }
     answer(request, query, from: peer, context)
     let rest = min(request.budget, UInt64(config.budgetLimit)) - 1

@@ -43,6 +43,9 @@ enum FoldingTables {
     case 0x152, 0x153: "oe"
     case 0xDE, 0xFE: "th"
     case 0x132, 0x133: "ij"
+    // Small letters whose capitals stand in a table.
+    case 0x268: "i"
+    case 0x2C65: "a"
     case 0xFB00: "ff"
     case 0xFB01: "fi"
     case 0xFB02: "fl"

@@ -32,7 +32,8 @@ struct Claim: Hashable, Sendable {
     chunkCount = Int(result.chunkCount)
     chunkSize = result.chunkSize.map { Int($0) }
     var size: Int64?
-    if let told = result.size, let chunkSize, chunkSize > 0, told <= UInt64(Int64.max) {
+    if let told = result.size, let chunkSize, chunkSize > 0 {
+      guard told <= UInt64(Int64.max) else { return nil }
       // A size that doesn't fit its chunks is no size.
       let chunks = told / UInt64(chunkSize) + (told % UInt64(chunkSize) == 0 ? 0 : 1)
       guard chunks == result.chunkCount || (told == 0 && result.chunkCount <= 1) else { return nil }

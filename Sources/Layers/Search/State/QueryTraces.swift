@@ -6,8 +6,8 @@ import StackCore
 enum TraceKey: Hashable, Sendable {
   /// A flood's query, or a search of our own, by its number.
   case number(UInt64)
-  /// A ring's request: who asks, the words, and the whole query where it was told.
-  case ring(WireText, [WireText], WireText?)
+  /// A ring's request: who asks, the words, and where they were told the whole query and the search's number.
+  case ring(WireText, [WireText], WireText?, Fixed64?)
 }
 
 /// An answer to a query, as it came by.
