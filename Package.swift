@@ -20,6 +20,7 @@ let package = Package(
     .library(name: "Gossip", targets: ["Gossip"]),
     .library(name: "Routing", targets: ["Routing"]),
     .library(name: "FileShare", targets: ["FileShare"]),
+    .library(name: "Search", targets: ["Search"]),
     .library(name: "Hashing", targets: ["Hashing"]),
     .executable(name: "strata", targets: ["node"]),
   ],
@@ -41,7 +42,7 @@ let package = Package(
       name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram", "CFiles"],
       swiftSettings: strict),
     .target(
-      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing", "FileShare"],
+      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing", "FileShare", "Search"],
       swiftSettings: strict),
     .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
     .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),
@@ -58,6 +59,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "FileShare", dependencies: ["StackCore", "PeersterVocabulary", "Hashing"], path: "Sources/Layers/FileShare",
+      swiftSettings: strict),
+    .target(
+      name: "Search", dependencies: ["StackCore", "PeersterVocabulary"], path: "Sources/Layers/Search",
       swiftSettings: strict),
 
     // Tests, one target a module.
@@ -82,6 +86,11 @@ let package = Package(
       dependencies: [
         "FileShare", "Hashing", "Gossip", "Routing", "PeersterVocabulary", "StackCore", "StackSim", "StackRuntime",
         "LayerConformance",
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "SearchTests",
+      dependencies: [
+        "Search", "Gossip", "Routing", "PeersterVocabulary", "StackCore", "StackSim", "LayerConformance",
       ], swiftSettings: strict),
     .testTarget(name: "TidyTests", swiftSettings: strict),
   ],

@@ -2,6 +2,7 @@
 import FileShare
 import Gossip
 import Routing
+import Search
 import StackCore
 
 /// The layers a program may be built with.
@@ -12,6 +13,7 @@ public enum Catalog {
       Gossip.self,
       Routing.self,
       FileShare.self,
+      Search.self,
     ]
   }
 }

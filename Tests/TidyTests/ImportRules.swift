@@ -10,7 +10,7 @@ import Testing
     ("Sources/LayerConformance/", ["StackCore", "StackSim", "Synchronization"]),
     (
       "Sources/Strata/",
-      ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing", "FileShare", "Glibc", "Synchronization"]
+      ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing", "FileShare", "Search", "Glibc", "Synchronization"]
     ),
     ("Sources/node/", ["Strata"]),
     // Small value modules, for layers.

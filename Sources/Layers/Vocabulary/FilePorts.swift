@@ -124,13 +124,18 @@ public struct FileHolders: Codable, Sendable {
   public var chunkSize: Int?
   /// Who holds it.
   public var holders: [FileHolder]
+  /// The number by which people name it, where it was found by a search of ours.
+  public var number: Int?
   /// News of holders.
-  public init(root: Hash256, name: WireText, size: Int64?, chunkSize: Int?, holders: [FileHolder]) {
+  public init(
+    root: Hash256, name: WireText, size: Int64?, chunkSize: Int?, holders: [FileHolder], number: Int? = nil
+  ) {
     self.root = root
     self.name = name
     self.size = size
     self.chunkSize = chunkSize
     self.holders = holders
+    self.number = number
   }
 
   /// Where FileShare takes it.
