@@ -19,14 +19,20 @@ let package = Package(
     .library(name: "PeersterVocabulary", targets: ["PeersterVocabulary"]),
     .library(name: "Gossip", targets: ["Gossip"]),
     .library(name: "Routing", targets: ["Routing"]),
+    .library(name: "FileShare", targets: ["FileShare"]),
+    .library(name: "Hashing", targets: ["Hashing"]),
     .executable(name: "strata", targets: ["node"]),
   ],
   targets: [
     // System libraries, one module map each.
     .systemLibrary(name: "CEvent", pkgConfig: "libevent", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CDatagram"),
     .target(name: "CFiles"),
+    // Opens libIPSec_MB when it is first needed; without it, or on other processors, it answers that it can't.
+    .target(name: "CIPSecMB"),
+    .target(name: "Hashing", dependencies: ["StackCore", "CSodium", "CIPSecMB"], swiftSettings: strict),
 
     // The seam and the engine; the two drivers; the command.
     .target(name: "StackCore", swiftSettings: strict, linkerSettings: [.linkedLibrary("m")]),
@@ -35,7 +41,7 @@ let package = Package(
       name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram", "CFiles"],
       swiftSettings: strict),
     .target(
-      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing"],
+      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing", "FileShare"],
       swiftSettings: strict),
     .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
     .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),
@@ -49,6 +55,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Routing", dependencies: ["StackCore", "PeersterVocabulary"], path: "Sources/Layers/Routing",
+      swiftSettings: strict),
+    .target(
+      name: "FileShare", dependencies: ["StackCore", "PeersterVocabulary", "Hashing"], path: "Sources/Layers/FileShare",
       swiftSettings: strict),
 
     // Tests, one target a module.
@@ -66,6 +75,14 @@ let package = Package(
       name: "RoutingTests",
       dependencies: ["Routing", "Gossip", "PeersterVocabulary", "StackCore", "StackSim", "LayerConformance"],
       swiftSettings: strict),
+    .testTarget(
+      name: "HashingTests", dependencies: ["Hashing", "CIPSecMB", "StackCore"], swiftSettings: strict),
+    .testTarget(
+      name: "FileShareTests",
+      dependencies: [
+        "FileShare", "Hashing", "Gossip", "Routing", "PeersterVocabulary", "StackCore", "StackSim", "StackRuntime",
+        "LayerConformance",
+      ], swiftSettings: strict),
     .testTarget(name: "TidyTests", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

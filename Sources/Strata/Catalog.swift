@@ -1,4 +1,5 @@
 // Catalog: the layers that come with Strata, one line each.
+import FileShare
 import Gossip
 import Routing
 import StackCore
@@ -10,6 +11,7 @@ public enum Catalog {
     [
       Gossip.self,
       Routing.self,
+      FileShare.self,
     ]
   }
 }
