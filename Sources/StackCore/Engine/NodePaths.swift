@@ -101,6 +101,12 @@ extension Node {
     neighbours.find(address).map { neighbours[$0].pathLimit } ?? pathLimit(for: address)
   }
 
+  /// Looks for how much the path to a neighbour carries.
+  func probePath(to address: Address) {
+    guard let place = neighbours.find(address), neighbours[place].pathLimit < PathProbe.largest else { return }
+    probeIfUseful(place)
+  }
+
   // MARK: Introductions
 
   /// Introduces us to an address that a layer takes for a Strata node's.

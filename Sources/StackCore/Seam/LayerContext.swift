@@ -97,6 +97,10 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
   /// receives there. At most five times a second go out. Don't do this to whoever may be a Peerster.
   public func introduce(to address: Address) { node.introduce(to: address) }
 
+  /// Has the core look for how large a datagram arrives at an address, where it hasn't yet: what it finds shows in
+  /// `pathLimit`. For layers that send much.
+  public func probePath(to address: Address) { node.probePath(to: address) }
+
   // MARK: Room
 
   /// How many bytes wait in the outbox, of all layers.

@@ -47,6 +47,8 @@ struct ChunkScheduler: Sendable {
   private var checking = 0
   private var cursor = 0
   private var lastRun = 0
+  /// The chunk that the present holder is not to be asked for.
+  private var spared: Int?
   /// Buffers of runs that are done, to be used again.
   private var spare: [[UInt8]] = []
 
@@ -70,6 +72,13 @@ struct ChunkScheduler: Sendable {
   /// How many bytes a chunk has.
   func byteCount(_ chunk: Int) -> Int { Int(min(Int64(chunkSize), levelBytes - Int64(chunk) * Int64(chunkSize))) }
 
+  /// How many bytes ranges of units have.
+  func byteCount(of ranges: [UnitRange]) -> Int {
+    ranges.reduce(0) { sum, range in
+      sum + Int(min(Int64(range.upperBound) << Unit.shift, levelBytes) - Int64(range.lowerBound) << Unit.shift)
+    }
+  }
+
   private func allUnits(_ chunk: Int) -> UInt64 {
     let units = (byteCount(chunk) + Unit.bytes - 1) >> Unit.shift
     return units >= 64 ? .max : (1 << UInt64(units)) - 1
@@ -80,15 +89,17 @@ struct ChunkScheduler: Sendable {
   /// What to ask of a holder now: at most `limit` units in a few ranges. `rarity` says how many hold a chunk, where not
   /// all who are known hold all of it.
   mutating func ask(
-    of holder: Int32, holding: ChunkMap?, limit: Int, at now: Instant, patience: Duration, rarity: ((Int) -> Int)? = nil
+    of holder: Int32, holding: ChunkMap?, limit: Int, at now: Instant, patience: Duration, rarity: ((Int) -> Int)? = nil,
+    sparing spared: Int? = nil
   ) -> [UnitRange] {
+    self.spared = spared
     var result: [UnitRange] = []
     var room = limit
     for place in runs.indices where runs[place].mayAsk && room > 0 {
       askWithin(place, holder, holding, &room, &result, now)
     }
     while room > 0, result.count < RangeRequest.mostRanges, runs.count + checking < mostRuns,
-      let first = nextChunk(for: holding, rarity)
+      let first = nextChunk(for: holding, rarity), first != spared
     {
       open(at: first, holding)
       askWithin(runs.count - 1, holder, holding, &room, &result, now)
@@ -106,7 +117,7 @@ struct ChunkScheduler: Sendable {
       let owner = runs[place].slots[slot].owner
       let open = allUnits(chunk) & ~runs[place].slots[slot].asked & ~runs[place].slots[slot].arrived
       if open == 0 { continue }
-      guard owner < 0 || owner == holder, holding.map({ $0[chunk] }) ?? true, room > 0,
+      guard owner < 0 || owner == holder, chunk != spared, holding.map({ $0[chunk] }) ?? true, room > 0,
         result.count < RangeRequest.mostRanges
       else {
         isSettled = false
@@ -205,7 +216,7 @@ struct ChunkScheduler: Sendable {
       for slot in runs[place].slots.indices where room > 0 {
         let chunk = runs[place].first + slot
         let old = runs[place].slots[slot]
-        guard old.owner != holder, old.owner >= 0, old.arrived != allUnits(chunk), now - old.askedAt > patience,
+        guard old.owner != holder, old.owner >= 0, chunk != spared, old.arrived != allUnits(chunk), now - old.askedAt > patience,
           holding.map({ $0[chunk] }) ?? true, result.count < RangeRequest.mostRanges
         else { continue }
         runs[place].slots[slot] = .init(owner: holder, askedAt: now)

@@ -66,7 +66,7 @@ struct CongestionWindow: Sendable {
   /// A greater part lost than this is never chance.
   private static let mostChance = 0.10
 
-  init(at now: Instant, ceiling: Double = 1 << 24) {
+  init(at now: Instant, ceiling: Double = 16_777_216) {
     window = Self.first
     self.ceiling = ceiling
     arrivedAt = now
