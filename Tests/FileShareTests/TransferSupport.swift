@@ -27,14 +27,15 @@ final class Swarm {
     for layer in extra { layers[layer.manifest.name] = [:] }
     sim = try Simulation(
       nodes: nodes, LayerSections(JSONObject(layers.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })),
-      topology: .init(.complete), link: link, seed: seed, catalog: [FileShare.self] + extra)
+      topology: Topology(.full), link: link, seed: seed, catalog: [FileShare.self] + extra)
     sim.run(for: .milliseconds(500))
     for node in 0..<sharers { try share(node) }
   }
 
   func share(_ node: Int) throws {
     try sim.disk(of: node).place("/shared/file.bin", content)
-    link = try #require(finished(sim.call(node, "fileshare", "offer", ["path": "/shared/file.bin"]))?.stringValue)
+    let shared = finished(sim.call(node, "fileshare", "share", ["paths": ["/shared/file.bin"]], within: .seconds(60)))
+    link = try #require(shared?["shared"]?.arrayValue?.first?["link"]?.stringValue)
   }
 
   func finished(_ replies: [CommandReply]) -> JSON? {

@@ -107,6 +107,17 @@ final class Thief: ProtocolLayer {
   func asked(_ ask: Ask, by neighbour: Address, _ context: borrowing LayerContext<Thief>) {}
 }
 
+/// Declares one event twice, and under its name perhaps another.
+final class Repeater: ProtocolLayer {
+  struct Config: LayerConfig { @Setting("Whether the second one is another.") var isOther = false }
+  static let manifest = LayerManifest("repeater", "Says things twice.")
+  init(config: Config, setup: LayerSetup<Repeater>) {
+    setup.event(Asker.heard)
+    setup.event(Asker.heard)
+    if config.isOther { setup.event(EventPort<Int>("heard", "A number was heard.")) }
+  }
+}
+
 @Suite struct NodeTests {
   let a = address(1)
   let b = address(2)
@@ -242,6 +253,14 @@ final class Thief: ProtocolLayer {
       "\(error)".contains("layers.thief: message Ask claims field 1000, which layer asker has for Ask")
     }
     #expect(throws: (any Error).self) { try Node.make("a", a, layers: [(Asker.self, [:]), (Asker.self, [:])]) }
+  }
+
+  @Test func anEventMayBeDeclaredAgainButNotAsAnother() throws {
+    let node = try Node.make("a", a, layers: [(Repeater.self, [:])])
+    #expect(node.eventDescriptions.filter { $0.layer == "repeater" }.count == 1)
+    #expect(throws: BuildError(path: "layers.repeater", "the event heard is declared twice")) {
+      try Node.make("a", a, layers: [(Repeater.self, ["isOther": true])])
+    }
   }
 
   @Test func garbageIsCountedAndForgotten() throws {

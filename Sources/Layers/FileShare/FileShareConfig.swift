@@ -22,6 +22,10 @@ public struct FileShareConfig: LayerConfig {
   public var downloadLimit = ByteCount(bytes: 0)
   @Setting("How many files are shared at the most; further ones are left out.", in: 1...10_000_000)
   public var files = 1_000_000
+  @Setting(
+    "How many pieces are found by their hashes alone; more are found once the hashes above them were asked for.",
+    in: 1_024...100_000_000)
+  public var pieces = 1_000_000
   @Setting("How many nodes a request or a reply of ours may pass.", in: 1...32, live: true)
   public var hopLimit = 10
   @Setting("How many requests a second are taken from one neighbour.", in: 1...1_000_000, live: true)

@@ -52,7 +52,7 @@ public protocol FilesService: AnyObject {
   var revision: UInt64 { get }
   /// How many files are held.
   var fileCount: Int { get }
-  /// Calls `body` for each file, in the byte order of their paths, until it answers false.
+  /// Calls `body` for each file, until it answers false; in the same order as long as `revision` stays the same.
   func forEachFile(_ body: (HeldFile) -> Bool)
   /// The file of this root, whole or in part; where several have it, one of them.
   func file(root: Hash256) -> HeldFile?

@@ -159,9 +159,11 @@ public final class LayerSetup<Layer: ProtocolLayer> {
 
   // MARK: Events
 
-  /// Declares an event that the layer publishes.
+  /// Declares an event that the layer publishes. To declare the same once more changes nothing, so that helpers that
+  /// declare what they need can be used together.
   public func event<Event>(_ port: EventPort<Event>) {
     if let other = node.events.first(where: { $0.layer == slot.name && $0.name == port.name }) {
+      if other.summary == port.summary, other.schema == Schema.of(output: Event.self) { return }
       failures.append(BuildError(path: path, "the event \(other.name) is declared twice"))
       return
     }

@@ -33,7 +33,6 @@ extension FileShare {
       "download", "Fetches a file from all who have it.",
       examples: ["strata:file?root=…&size=…", "\(String(repeating: "ab", count: 32)) --from alice"],
       FileShare.download)
-    setup.command("offer", "tmp", FileShare.offer)
     setup.command("downloads", "Shows the downloads.", FileShare.listDownloads)
     setup.command("pause", "Stops a download for now.", FileShare.pauseCommand)
     setup.command("resume", "Goes on with a download.", FileShare.resumeCommand)

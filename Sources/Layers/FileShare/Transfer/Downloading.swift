@@ -178,26 +178,40 @@ extension FileShare {
     guard let source = download.source else { return }
     change(download, to: .finishing, context)
     let isReplacing = download.isReplacing
-    let work: @Sendable () -> FileError? = {
+    let files = context.files
+    let (path, treePath) = (download.path, Self.treePath(download.root))
+    let work: @Sendable () -> Ending = {
       do throws(FileError) {
         try source.data.commit(replacing: isReplacing)
-        source.tree.discard()
-        return nil
-      } catch { return error }
+        return Ending(source: try? source.committed(path, treePath, files))
+      } catch { return Ending(failure: error) }
     }
     let era = download.era
-    let then: (FileShare) -> (FileError?, borrowing LayerContext<FileShare>) -> Void = { layer in
-      { failure, context in
+    let then: (FileShare) -> (Ending, borrowing LayerContext<FileShare>) -> Void = { layer in
+      { ending, context in
         guard download.era == era, download.state == .finishing else { return }
-        if let failure { return layer.fail(download, failure.message, context) }
+        if let failure = ending.failure { return layer.fail(download, failure.message, context) }
+        if let source = ending.source { layer.note(source, of: download) }
         layer.forget(download, context)
         download.isWhole = true
         layer.stop(download)
         layer.change(download, to: .finished, context)
-        layer.fetched(download, context)
       }
     }
     if !context.offload(work, then: then) { then(self)(work(), context) }
+  }
+
+  /// How the last step of a download ended.
+  private struct Ending: Sendable {
+    var source: FetchedSource?
+    var failure: FileError?
+  }
+
+  /// A file that was fetched is served to others.
+  private func note(_ source: FetchedSource, of download: Download) {
+    transfers.fetched.removeAll { $0.root == download.root }
+    transfers.fetched.append((download.root, source, download.name))
+    if transfers.fetched.count > Transfers.mostFetched { transfers.fetched.removeFirst() }
   }
 
   /// A download can't go on; what is there stays, and it can be taken up again.
@@ -272,6 +286,14 @@ extension FileShare {
 }
 
 extension PartialSource {
+  /// The file under its own name, with its hashes, which stay readable while somebody reads them and then are gone.
+  func committed(_ path: String, _ treePath: String, _ files: any LayerFiles) throws(FileError) -> FetchedSource {
+    try tree.commit(replacing: true)
+    let hashes = try files.open(treePath)
+    try files.remove(treePath)
+    return try FetchedSource(shape: shape, data: files.open(path), tree: hashes)
+  }
+
   /// The highest level of which not all is there and right; 0 when all hashes are.
   func highestUnfinished(root: Hash256) throws(FileError) -> Int {
     for level in stride(from: shape.height, to: 0, by: -1) {

@@ -1,60 +1,64 @@
-// LibrarySource: the shared files, as transfers see them.
-import Hashing
+// LibrarySource: shared files, and files that have been fetched, as transfers read them.
+import PeersterVocabulary
 import StackCore
 
-/// A whole file with its tree in memory.
-final class WholeSource: PieceSource {
-  let tree: MerkleTree
-  let file: any ReadableFile
-  let stamp: UInt64
-  var shape: TreeShape { tree.shape }
+/// A shared file, read in place.
+final class LibrarySource: PieceSource {
+  let file: FileSource
+  var shape: TreeShape { file.shape }
 
-  init(tree: MerkleTree, file: any ReadableFile, stamp: UInt64) {
+  init(_ file: FileSource) { self.file = file }
+
+  func read(level: Int, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
+    do throws(FileError) {
+      guard try file.read(level: level, at: offset, into: buffer) == buffer.count else { return false }
+      // Asked after the bytes were read: what they are is what was hashed.
+      if level > 0 { return true }
+      return try file.isUnchanged()
+    } catch { return false }
+  }
+}
+
+/// A file that was fetched and has its name, with its hashes.
+final class FetchedSource: PieceSource {
+  let shape: TreeShape
+  private let data: any ReadableFile
+  private let tree: any ReadableFile
+  private let stamp: UInt64
+
+  init(shape: TreeShape, data: any ReadableFile, tree: any ReadableFile) throws(FileError) {
+    self.shape = shape
+    self.data = data
     self.tree = tree
-    self.file = file
-    self.stamp = stamp
+    stamp = try data.facts().stamp
   }
 
   func read(level: Int, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
-    if level == 0 {
-      guard (try? file.read(into: buffer, at: offset)) == buffer.count else { return false }
-      return (try? file.facts())?.stamp == stamp
-    }
-    let start = Int(shape.hashOffset(level: level - 1) + offset)
-    tree.hashes.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[start..<start + buffer.count])) }
-    return true
+    let start = level == 0 ? offset : shape.hashOffset(level: level - 1) + offset
+    do throws(FileError) {
+      guard try (level == 0 ? data : tree).read(into: buffer, at: start) == buffer.count else { return false }
+      if level > 0 { return true }
+      return try data.facts().stamp == stamp
+    } catch { return false }
   }
 }
 
 extension FileShare {
-  /// The shared file of a root.
-  func librarySource(_ root: Hash256) -> (source: any PieceSource, name: String)? { transfers.offered[root] }
-
-  /// A download is whole.
-  func fetched(_ download: Download, _ context: borrowing LayerContext<FileShare>) {}
-
-  struct OfferInput: CommandInput { @Argument("path") var path = "" }
-  func offer(_ input: OfferInput, _ context: borrowing LayerContext<FileShare>) throws -> String {
-    let file = try context.files.open(input.path)
-    let facts = try file.facts()
-    guard let shape = TreeShape(size: facts.size) else { return "" }
-    var leaves = [UInt8](repeating: 0, count: shape.chunkCount * 32)
-    var buffer = [UInt8](repeating: 0, count: 1 << 20)
-    var offset: Int64 = 0
-    while offset < facts.size {
-      let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0, at: offset) }
-      let start = Int(offset) / 8192 * 32
-      leaves.withUnsafeMutableBytes { out in
-        buffer.withUnsafeBytes {
-          SHA256.hashChunks(
-            of: UnsafeRawBufferPointer(rebasing: $0[..<count]), chunkSize: 8192,
-            into: UnsafeMutableRawBufferPointer(rebasing: out[start...]))
-        }
+  /// The shared file of a root, open.
+  func librarySource(
+    _ root: Hash256, _ context: borrowing LayerContext<FileShare>
+  ) -> (source: any PieceSource, name: String)? {
+    for place in library.index.places(root: root) {
+      guard let file = library.index[place], let reference = reference(place, context) else { continue }
+      if let known = library.open.first(where: { $0.number == file.number })?.source {
+        if (try? known.isUnchanged()) == true { return (LibrarySource(known), file.name) }
+        library.open.removeAll { $0.number == file.number }
       }
-      offset += Int64(count)
+      guard let source = try? reference.open(context.files) else { continue }
+      library.open.append((file.number, source))
+      if library.open.count > Self.mostOpen { library.open.removeFirst() }
+      return (LibrarySource(source), file.name)
     }
-    guard let tree = MerkleTree(shape: shape, leaves: leaves) else { return "" }
-    transfers.offered[tree.root] = (WholeSource(tree: tree, file: file, stamp: facts.stamp), facts.name)
-    return FileDescriptor(name: facts.name, size: facts.size, root: tree.root)?.link ?? ""
+    return transfers.fetched.first { $0.root == root }.map { ($0.source, $0.name) }
   }
 }

@@ -81,7 +81,7 @@ extension FileShare {
   }
 
   /// A reply for us has come. Its bytes are checked by their hash, so it doesn't matter who brought it.
-  func heardData(_ reply: DataReply, from sender: Address, _ context: borrowing LayerContext<FileShare>) {
+  func takeReply(_ reply: DataReply, from sender: Address, _ context: borrowing LayerContext<FileShare>) {
     guard !reply.data.isEmpty, reply.data.count <= TreeShape.chunkSizes.upperBound else { return }
     var isWanted = false
     for download in transfers.downloads where !download.state.isOver {

@@ -10,7 +10,8 @@ final class Transfers {
   var lastNumber: UInt32 = 0
   var down = TokenBucket(rate: 0, at: Instant(nanoseconds: 0))
   var server = ChunkServer()
-  var offered: [Hash256: (source: any PieceSource, name: String)] = [:]
+  /// Files that were fetched since the node started, still served; the oldest go first.
+  var fetched: [(root: Hash256, source: any PieceSource, name: String)] = []
   /// What Search told of holders, by root; the oldest go first.
   var told: [FileHolders] = []
   /// Which download is served first next time.
@@ -27,6 +28,7 @@ final class Transfers {
   static let mostDownloads = 1_024
   static let mostHolders = 64
   static let mostTold = 256
+  static let mostFetched = 64
 
   init(_ setup: LayerSetup<FileShare>) {
     bytesIn = setup.counter("bytes_in", "Bytes of files that have come and were asked for.")

@@ -18,9 +18,9 @@ public struct TreeBuilder {
 
   /// Takes the next chunks' hashes, 32 bytes each. `emit` gets the hash of each piece above them that is whole, but for
   /// the topmost, with the piece's place.
-  public mutating func add(
-    _ hashes: UnsafeRawBufferPointer, _ emit: (TreePiece, Hash256) throws -> Void = { _, _ in }
-  ) rethrows {
+  public mutating func add<E: Error>(
+    _ hashes: UnsafeRawBufferPointer, _ emit: (TreePiece, Hash256) throws(E) -> Void
+  ) throws(E) {
     precondition(hashes.count % 32 == 0, "hashes have 32 bytes each")
     var rest = hashes[...]
     while !rest.isEmpty {
@@ -33,8 +33,11 @@ public struct TreeBuilder {
     }
   }
 
+  /// Takes the next chunks' hashes, for who wants only the root.
+  public mutating func add(_ hashes: UnsafeRawBufferPointer) { add(hashes) { _, _ in } }
+
   /// The root. After this nothing may be added.
-  public mutating func finish(_ emit: (TreePiece, Hash256) throws -> Void = { _, _ in }) rethrows -> Hash256 {
+  public mutating func finish<E: Error>(_ emit: (TreePiece, Hash256) throws(E) -> Void) throws(E) -> Hash256 {
     var level = 0
     while level < made.count {
       try close(level: level, emit)
@@ -43,8 +46,13 @@ public struct TreeBuilder {
     return SHA256.hash(waiting[level])
   }
 
+  /// The root, for who wants nothing else.
+  public mutating func finish() -> Hash256 { finish { _, _ in } }
+
   /// Hashes what waits on a level, and has the hash wait on the next.
-  private mutating func close(level: Int, _ emit: (TreePiece, Hash256) throws -> Void) rethrows {
+  private mutating func close<E: Error>(
+    level: Int, _ emit: (TreePiece, Hash256) throws(E) -> Void
+  ) throws(E) {
     if made.count == level {
       made.append(0)
       waiting.append([])

@@ -1,14 +1,16 @@
-// Serving: answers who asks what is held, and sends ranges of chunks as fast as the outbox takes them.
+// RangeServing: answers who asks what is held, and sends ranges of chunks as fast as the outbox takes them.
 import PeersterVocabulary
 import StackCore
 
 extension FileShare {
   /// What pieces of a file can be read from: the shared file, or one being fetched with the chunks that are there.
-  func pieceSource(_ root: Hash256) -> (source: any PieceSource, name: String, held: ChunkMap?)? {
+  func pieceSource(
+    _ root: Hash256, _ context: borrowing LayerContext<FileShare>
+  ) -> (source: any PieceSource, name: String, held: ChunkMap?)? {
     if let download = transfers.download(root), download.state == .fetching, let source = download.source {
       return (source, download.name, download.level == 0 ? download.scheduler.held : ChunkMap(count: 0))
     }
-    return librarySource(root).map { ($0.source, $0.name, nil) }
+    return librarySource(root, context).map { ($0.source, $0.name, nil) }
   }
 
   func askedForHoldings(
@@ -17,7 +19,7 @@ extension FileShare {
     var answer = Holdings(root: request.root, number: request.number)
     let isProven = context.neighbour(asker)?.isProven ?? false
     if !isProven { context.introduce(to: asker) }
-    if let (source, name, held) = pieceSource(request.root) {
+    if let (source, name, held) = pieceSource(request.root, context) {
       answer.size = UInt64(source.shape.size)
       answer.chunkSize = UInt32(source.shape.chunkSize)
       answer.isWhole = held?.isWhole ?? true
@@ -40,7 +42,7 @@ extension FileShare {
       context.introduce(to: asker)
       return refuse(.unproven)
     }
-    guard let (source, _, held) = pieceSource(request.root),
+    guard let (source, _, held) = pieceSource(request.root, context),
       let ranges = Self.ranges(of: request, source.shape, held)
     else { return refuse(.absent) }
     context.probePath(to: asker)
@@ -83,7 +85,7 @@ extension FileShare {
       let allowed = transfers.server.bucket.available(at: context.now)
       guard allowed >= 8_192 else {
         let wait = transfers.server.bucket.wait(for: 16_384, at: context.now)
-        return context.arm(.serve, after: max(.milliseconds(1), wait))
+        return context.arm(.upload, after: max(.milliseconds(1), wait))
       }
       guard let (asker, request, units) = transfers.server.take(min(Self.unitsAtATime, allowed >> Unit.shift)) else {
         return
