@@ -20,6 +20,7 @@ let package = Package(
         .product(name: "StackCore", package: "strata"),
         .product(name: "StackSim", package: "strata"),
         .product(name: "StackRuntime", package: "strata"),
+        .product(name: "FileShare", package: "strata"),
       ], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -233,8 +233,8 @@ struct ChunkScheduler: Sendable {
   struct Arrival: Hashable {
     /// The bytes that were asked of this holder and hadn't come yet.
     var newBytes = 0
-    /// The run that is whole now, by its first chunk.
-    var wholeRun: Int?
+    /// The runs that are whole now, by their first chunks.
+    var wholeRuns: [Int] = []
   }
 
   /// Takes a piece from a holder: only what was asked of it and hasn't come yet. Nil when it isn't made of whole units
@@ -282,7 +282,7 @@ struct ChunkScheduler: Sendable {
     runs[place].slots[slot].arrived |= fresh
     guard runs[place].slots[slot].arrived == allUnits(chunk) else { return }
     runs[place].left -= 1
-    if runs[place].left == 0 { arrival.wholeRun = runs[place].first }
+    if runs[place].left == 0 { arrival.wholeRuns.append(runs[place].first) }
   }
 
   private mutating func copy(_ part: RawSpan, to target: Int, in place: Int) {

@@ -61,6 +61,8 @@ struct CongestionWindow: Sendable {
   static let first = 32_768.0
   private static let beta = 0.7
   private static let aggressiveness = 0.4
+  /// How much the window grows in a round trip while there is no queue.
+  private static let idleGrowth = 1.0 / 16
   /// The standing queue that is never exceeded, losses or none.
   private static let longestQueue = 0.1
   /// A greater part lost than this is never chance.
@@ -184,6 +186,8 @@ struct CongestionWindow: Sendable {
     let reno = 3 * (1 - Self.beta) / (1 + Self.beta)
     friendly += (friendly < before ? reno : 1) * Self.segment * bytes / max(window, 1)
     if target > window { window += (min(target, window * 1.5) - window) / window * bytes }
+    // Without a queue the path has room that nobody uses.
+    if !queueIsLong { window += bytes * Self.idleGrowth }
     window = max(window, min(friendly, window + bytes))
   }
 
@@ -205,7 +209,9 @@ struct CongestionWindow: Sendable {
     isStarting = false
     // Who had less than before gives way faster, so that newcomers find their part.
     before = window < before ? window * (1 + Self.beta) / 2 : window
-    window = max(Self.smallest, window * Self.beta)
+    // What the path delivers without a queue isn't given up for one that is short.
+    let own = deliveryRate * (baseRoundTrip?.inSeconds ?? 0) * 0.85
+    window = max(Self.smallest, window * Self.beta, min(window, own))
     epoch = nil
     recoveringUntil = now
   }

@@ -22,13 +22,15 @@ extension FileShare {
     limitWindow(download, place, context)
     let most = download.holders[place].isPlain ? shape.chunkSize : RangeRequest.mostUnits * Unit.bytes / 2
     while true {
-      let quantum = download.holders[place].window.quantum(least: min(shape.chunkSize, most), most: most)
+      let quantum = download.holders[place].window.quantum(
+        least: download.holders[place].isPlain ? most : 2 * Unit.bytes, most: most)
       let room = download.holders[place].room
       guard room >= quantum || download.holders[place].inFlight == 0 else { return }
       let allowed = min(download.cap.available(at: context.now), transfers.down.available(at: context.now))
       // Half a chunk saved up is enough; what is taken beyond it is waited for afterwards.
       guard allowed >= shape.chunkSize / 2 else { return }
-      let limit = max(shape.chunkSize, min(max(quantum, Unit.bytes), allowed)) >> Unit.shift
+      // A Peerster is asked for whole chunks only.
+      let limit = (download.holders[place].isPlain ? most : max(Unit.bytes, min(quantum, allowed))) >> Unit.shift
       guard ask(download, place, limit: limit, context) else { return }
     }
   }
@@ -113,7 +115,7 @@ extension FileShare {
     }
     let lost = download.holders[place].takeLost(at: context.now)
     if !lost.isEmpty { giveUp(lost, of: download, place) }
-    if let run = arrival.wholeRun { check(download, run, context) }
+    for run in arrival.wholeRuns { check(download, run, context) }
     askMore(download, place, context)
   }
 

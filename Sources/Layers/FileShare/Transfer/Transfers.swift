@@ -31,13 +31,13 @@ final class Transfers {
   static let mostFetched = 64
 
   init(_ setup: LayerSetup<FileShare>) {
-    bytesIn = setup.counter("bytes_in", "Bytes of files that have come and were asked for.")
-    bytesOut = setup.counter("bytes_out", "Bytes of files that were sent.")
+    bytesIn = setup.counter("fetchedBytes", "Bytes of files that have come and were asked for.")
+    bytesOut = setup.counter("sentBytes", "Bytes of files that were sent.")
     unasked = setup.counter("unasked", "Pieces that nobody had asked for, or no more.")
-    wasted = setup.counter("bytes_wasted", "Bytes of files that came twice or were wrong.")
-    wrong = setup.counter("wrong_chunks", "Chunks that didn't have their hash.")
-    lost = setup.counter("bytes_lost", "Bytes that were asked for and never came.")
-    refused = setup.counter("refused", "Requests for ranges that were refused.")
+    wasted = setup.counter("wastedBytes", "Bytes of files that came twice or were wrong.")
+    wrong = setup.counter("wrongChunks", "Chunks that didn't have their hash.")
+    lost = setup.counter("lostBytes", "Bytes that were asked for and never came.")
+    refused = setup.counter("refusedRanges", "Requests for ranges that were refused.")
   }
 
   /// The download of a root.
