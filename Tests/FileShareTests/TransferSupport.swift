@@ -55,6 +55,11 @@ final class Swarm {
 
   func fetched(_ node: Int) -> [UInt8]? { sim.disk(of: node).contents("/data/fileshare/downloads/file.bin") }
 
+  /// The first download of a node, as `downloads` shows it.
+  func progress(_ node: Int) -> JSON? {
+    finished(sim.call(node, "fileshare", "downloads"))?["downloads"]?.arrayValue?.first
+  }
+
   func metric(_ node: Int, _ name: String) -> Double {
     for metric in sim.node(node)?.metricDescriptions ?? [] where metric.layer == "fileshare" && metric.name == name {
       switch metric.source {

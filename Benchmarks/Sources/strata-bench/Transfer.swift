@@ -145,7 +145,9 @@ func playTransferFetch(_ port: UInt16, _ link: String) throws {
     guard event.name == "download", event.json()["state"] == "finishing" else { return }
     say("written \((node.loop.now - start).inSeconds)")
   }
-  node.call("fileshare", "download", ["file": .string(link), "from": .string("127.0.0.1:\(port)"), "to": .string(target)]) {
+  node.call(
+    "fileshare", "download", ["file": .string(link), "from": .string("127.0.0.1:\(port)"), "to": .string(target)]
+  ) {
     reply in
     switch reply {
     case .finished: isDone = true

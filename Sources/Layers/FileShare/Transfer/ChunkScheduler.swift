@@ -89,7 +89,8 @@ struct ChunkScheduler: Sendable {
   /// What to ask of a holder now: at most `limit` units in a few ranges. `rarity` says how many hold a chunk, where not
   /// all who are known hold all of it.
   mutating func ask(
-    of holder: Int32, holding: ChunkMap?, limit: Int, at now: Instant, patience: Duration, rarity: ((Int) -> Int)? = nil,
+    of holder: Int32, holding: ChunkMap?, limit: Int, at now: Instant, patience: Duration,
+    rarity: ((Int) -> Int)? = nil,
     sparing spared: Int? = nil
   ) -> [UnitRange] {
     self.spared = spared
@@ -216,7 +217,8 @@ struct ChunkScheduler: Sendable {
       for slot in runs[place].slots.indices where room > 0 {
         let chunk = runs[place].first + slot
         let old = runs[place].slots[slot]
-        guard old.owner != holder, old.owner >= 0, chunk != spared, old.arrived != allUnits(chunk), now - old.askedAt > patience,
+        guard old.owner != holder, old.owner >= 0, chunk != spared, old.arrived != allUnits(chunk),
+          now - old.askedAt > patience,
           holding.map({ $0[chunk] }) ?? true, result.count < RangeRequest.mostRanges
         else { continue }
         runs[place].slots[slot] = .init(owner: holder, askedAt: now)

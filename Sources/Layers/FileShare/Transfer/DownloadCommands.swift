@@ -91,7 +91,8 @@ extension FileShare {
   private func checkSize(_ descriptor: FileDescriptor?) throws {
     guard let descriptor, descriptor.shape.chunkCount > Self.mostChunks else { return }
     throw CommandError(
-      .refused, code: "too-large", "a file of \(descriptor.size) bytes in chunks of \(descriptor.chunkSize) has too many")
+      .refused, code: "too-large",
+      "a file of \(descriptor.size) bytes in chunks of \(descriptor.chunkSize) has too many")
   }
 
   private func find(_ choice: DownloadChoice) throws -> Download {

@@ -128,7 +128,11 @@ extension FileShare {
     stored.isPaused = download.state == .paused
     stored.rate = UInt64(max(0, download.cap.rate))
     for holder in download.holders where holder.state != .banned {
-      if let name = holder.name, holder.isPlain { stored.names.append(name) } else { stored.addresses.append("\(holder.address)") }
+      if let name = holder.name, holder.isPlain {
+        stored.names.append(name)
+      } else {
+        stored.addresses.append("\(holder.address)")
+      }
     }
     do throws(StorageError) {
       try DownloadBook(storage: context.storage).keep(stored, root: download.root)

@@ -127,7 +127,9 @@ struct Holder: Sendable {
   }
 
   /// Whether nothing has come for so long that nothing will.
-  func isSilent(at now: Instant) -> Bool { !requests.isEmpty && now - lastArrival > window.timeout * (1 << min(silences, 4)) }
+  func isSilent(at now: Instant) -> Bool {
+    !requests.isEmpty && now - lastArrival > window.timeout * (1 << min(silences, 4))
+  }
 
   /// Takes back all that was asked for.
   mutating func takeAll(at now: Instant) -> [RangeRecord] {
