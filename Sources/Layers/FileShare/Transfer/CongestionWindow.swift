@@ -85,7 +85,9 @@ struct CongestionWindow: Sendable {
   /// How long to wait for an answer before it is given up for lost.
   var timeout: Duration {
     guard let smoothedRoundTrip else { return .seconds(1) }
-    return min(.seconds(10), max(.milliseconds(100), smoothedRoundTrip + max(variation * 4, smoothedRoundTrip)))
+    // Where round trips are short, a busy machine takes longer than the path.
+    let least = (baseRoundTrip ?? .zero) < .milliseconds(5) ? Duration.milliseconds(100) : .milliseconds(20)
+    return min(.seconds(10), max(least, smoothedRoundTrip + max(variation * 4, smoothedRoundTrip / 2)))
   }
 
   /// How long a later answer may overtake an earlier one.

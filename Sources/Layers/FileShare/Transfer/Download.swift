@@ -21,6 +21,8 @@ final class Download {
   var claimer: Int32?
   /// Whether whoever has it is asked, not only whom the person named.
   var isOpenToAll = false
+  /// When everybody was last thought of.
+  var lookedAroundAt: Instant
   /// The holders that lied about the size.
   var liars: [Address] = []
   private var nextHolder: Int32 = 0
@@ -57,6 +59,7 @@ final class Download {
     self.isReplacing = isReplacing
     cap = TokenBucket(rate: rate, at: now)
     syncedAt = now
+    lookedAroundAt = now
     toldAt = now
     mapToldAt = now
     startedAt = now

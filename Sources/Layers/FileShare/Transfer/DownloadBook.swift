@@ -14,6 +14,8 @@ struct StoredDownload: WireMessage, Hashable {
   /// Who has it: addresses as text, and names.
   var addresses: [String] = []
   var names: [WireText] = []
+  /// Whether others are asked as well.
+  var isOpenToAll = false
 
   mutating func fields(_ field: inout some WireFields) throws(WireError) {
     try field(1, "name", &name)
@@ -25,6 +27,7 @@ struct StoredDownload: WireMessage, Hashable {
     try field(7, "rate", &rate)
     try field(8, "addresses", &addresses, limit: 64)
     try field(9, "names", &names, limit: 64)
+    try field(10, "isOpenToAll", &isOpenToAll)
   }
 }
 

@@ -126,6 +126,7 @@ extension FileShare {
     stored.target = download.target
     stored.isReplacing = download.isReplacing
     stored.isPaused = download.state == .paused
+    stored.isOpenToAll = download.isOpenToAll
     stored.rate = UInt64(max(0, download.cap.rate))
     for holder in download.holders where holder.state != .banned {
       if let name = holder.name, holder.isPlain {

@@ -132,9 +132,11 @@ extension FileShare {
 
   /// A holder hasn't answered for long.
   func fellSilent(_ download: Download, _ place: Int, _ context: borrowing LayerContext<FileShare>) {
+    // Little was under way: what ended it is most likely the end of a level, and chance.
+    let isTail = Double(download.holders[place].inFlight) < download.holders[place].window.window / 2
     let records = download.holders[place].takeAll(at: context.now)
     giveUp(records, of: download, place)
-    download.holders[place].window.timedOut(at: context.now)
+    if !isTail || download.holders[place].silences > 0 { download.holders[place].window.timedOut(at: context.now) }
     download.holders[place].silences += 1
     guard download.holders[place].silences >= 3 else { return }
     download.scheduler.release(download.holders[place].id)

@@ -35,6 +35,7 @@ extension FileShare {
 
   /// Adds everybody who may have the file: those that Search told of, and the neighbours that speak Strata.
   func addEverybody(to download: Download, _ context: borrowing LayerContext<FileShare>) {
+    download.lookedAroundAt = context.now
     for told in transfers.told where told.root == download.root {
       for holder in told.holders { addHolder(holder, to: download, context) }
     }

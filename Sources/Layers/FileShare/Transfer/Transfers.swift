@@ -104,6 +104,8 @@ extension FileShare {
       root: root, descriptor: descriptor, target: stored.target, isReplacing: stored.isReplacing,
       rate: Int64(clamping: stored.rate), at: context.now)
     transfers.downloads.append(download)
+    download.isOpenToAll = stored.isOpenToAll
+    if download.isOpenToAll { addEverybody(to: download, context) }
     for text in stored.addresses { if let address = Address(text) { addHolder(address, nil, to: download, context) } }
     for name in stored.names { addHolder(named: name, to: download, context) }
     if stored.isPaused {
@@ -150,6 +152,11 @@ extension FileShare {
         download.holders[place].rateLookedAt = context.now
         download.holders[place].rate.look(at: context.now)
       }
+    }
+    if download.isOpenToAll, context.now - download.lookedAroundAt >= .seconds(1),
+      !download.holders.contains(where: { $0.state == .ready })
+    {
+      addEverybody(to: download, context)
     }
     download.rate.look(at: context.now)
     syncIfDue(download, context)
