@@ -1,4 +1,4 @@
-// CongestionWindow: how many bytes may be under way from one holder, so that the path is full and others get their part.
+// CongestionWindow: how many bytes may be under way from one holder: a full path, and their part for others.
 import StackCore
 
 /// The receiver's window over one holder's path.
@@ -84,7 +84,7 @@ struct CongestionWindow: Sendable {
 
   /// How long to wait for an answer before it is given up for lost.
   var timeout: Duration {
-    guard let smoothedRoundTrip else { return .seconds(1) }
+    guard let smoothedRoundTrip else { return .milliseconds(400) }
     // Where round trips are short, a busy machine takes longer than the path.
     let least = (baseRoundTrip ?? .zero) < .milliseconds(5) ? Duration.milliseconds(100) : .milliseconds(20)
     return min(.seconds(10), max(least, smoothedRoundTrip + max(variation * 4, smoothedRoundTrip / 2)))
