@@ -55,9 +55,6 @@ function chunkMap(item) {
 }
 
 export const files = {
-  id: 'files', title: 'Files', icon: 'files',
-  isThere: (node) => node.has('fileshare') || node.has('search'),
-
   mount(root) {
     const bag = new Bag();
     const canSearch = state.has('search'), canShare = state.has('fileshare');

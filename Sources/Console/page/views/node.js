@@ -64,9 +64,6 @@ function settingRow(setting, path, reload) {
 }
 
 export const node = {
-  id: 'node', title: 'Node', icon: 'node',
-  isThere: () => true,
-
   mount(root) {
     const bag = new Bag();
     const facts = h('div', {}), core = h('div', {}), layers = h('div', { class: 'stack' });
