@@ -64,7 +64,7 @@ final class Network {
   @Test func anIntroductionTellsTheRoundTrip() throws {
     var link = LinkSettings()
     link.latency = .fixed(.milliseconds(40))
-    let network = try Network(2, .line, gossip: ["antiEntropy": "1s"], link: link)
+    let network = try Network(2, .edges([(0, 1)]), gossip: ["antiEntropy": "1s"], link: link)
     network.publish(0)
     network.simulation.run(for: .seconds(5))
     for node in 0..<2 {
