@@ -21,9 +21,13 @@ class World:
 
     def __init__(self, strata):
         self.strata = strata
-        self.browser = Browser()
         # Pictures look better with some talk going on.
         self.demo = Demo(strata, quiet="CONSOLE_PICTURES" not in os.environ)
+        try:
+            self.browser = Browser()
+        except BaseException:
+            self.demo.close()
+            raise
         self.pages = {}
 
     def page(self, name, **options):
