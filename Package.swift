@@ -19,6 +19,9 @@ let package = Package(
     .library(name: "PeersterVocabulary", targets: ["PeersterVocabulary"]),
     .library(name: "Gossip", targets: ["Gossip"]),
     .library(name: "Routing", targets: ["Routing"]),
+    .library(name: "FileShare", targets: ["FileShare"]),
+    .library(name: "Search", targets: ["Search"]),
+    .library(name: "Hashing", targets: ["Hashing"]),
     .executable(name: "strata", targets: ["node"]),
   ],
   targets: [
@@ -28,6 +31,9 @@ let package = Package(
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CDatagram"),
     .target(name: "CFiles"),
+    // Opens libIPSec_MB when it is first needed; without it, or on other processors, it answers that it can't.
+    .target(name: "CIPSecMB"),
+    .target(name: "Hashing", dependencies: ["StackCore", "CSodium", "CIPSecMB"], swiftSettings: strict),
     // The console's page, put into the program as it stands.
     .target(name: "CConsole", path: "Sources/Console", exclude: ["page"]),
 
@@ -38,7 +44,8 @@ let package = Package(
       name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CSodium", "CDatagram", "CFiles"],
       swiftSettings: strict),
     .target(
-      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "CConsole", "Gossip", "Routing"],
+      name: "Strata",
+      dependencies: ["StackCore", "StackRuntime", "StackSim", "CConsole", "Gossip", "Routing", "FileShare", "Search"],
       swiftSettings: strict),
     .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
     .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),
@@ -52,6 +59,12 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Routing", dependencies: ["StackCore", "PeersterVocabulary"], path: "Sources/Layers/Routing",
+      swiftSettings: strict),
+    .target(
+      name: "FileShare", dependencies: ["StackCore", "PeersterVocabulary", "Hashing"], path: "Sources/Layers/FileShare",
+      swiftSettings: strict),
+    .target(
+      name: "Search", dependencies: ["StackCore", "PeersterVocabulary"], path: "Sources/Layers/Search",
       swiftSettings: strict),
 
     // Tests, one target a module.
@@ -69,6 +82,19 @@ let package = Package(
       name: "RoutingTests",
       dependencies: ["Routing", "Gossip", "PeersterVocabulary", "StackCore", "StackSim", "LayerConformance"],
       swiftSettings: strict),
+    .testTarget(
+      name: "HashingTests", dependencies: ["Hashing", "CIPSecMB", "StackCore"], swiftSettings: strict),
+    .testTarget(
+      name: "FileShareTests",
+      dependencies: [
+        "FileShare", "Hashing", "Gossip", "Routing", "PeersterVocabulary", "StackCore", "StackSim", "StackRuntime",
+        "LayerConformance",
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "SearchTests",
+      dependencies: [
+        "Search", "Gossip", "Routing", "PeersterVocabulary", "StackCore", "StackSim", "LayerConformance",
+      ], swiftSettings: strict),
     .testTarget(name: "TidyTests", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

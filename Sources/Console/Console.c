@@ -36,6 +36,9 @@ static const unsigned char bus_js[] = {
 static const unsigned char dom_js[] = {
 #embed "page/dom.js"
 };
+static const unsigned char early_js[] = {
+#embed "page/early.js"
+};
 static const unsigned char form_js[] = {
 #embed "page/form.js"
 };
@@ -104,6 +107,7 @@ static const struct console_file files[] = {
   PAGE_FILE("api.js", api_js),
   PAGE_FILE("bus.js", bus_js),
   PAGE_FILE("dom.js", dom_js),
+  PAGE_FILE("early.js", early_js),
   PAGE_FILE("form.js", form_js),
   PAGE_FILE("format.js", format_js),
   PAGE_FILE("icons.js", icons_js),

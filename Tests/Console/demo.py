@@ -14,6 +14,8 @@ class Demo:
         while "Ctrl-C ends" not in self.text:
             line = self.process.stdout.readline()
             if not line:
+                self.process.kill()
+                self.process.wait()
                 raise SystemExit(f"the demo did not start:\n{self.text}")
             self.text += line
         self.urls = dict(re.findall(r"^\s+(\w+)\s+(http://\S+)", self.text, re.M))

@@ -15,6 +15,7 @@ export function takeToken() {
   return token;
 }
 
+export const hasToken = () => Boolean(token);
 export function setToken(value) { token = value; sessionStorage.setItem(tokenKey, value); }
 export function forgetToken() { token = null; sessionStorage.removeItem(tokenKey); }
 export function whenRefused(body) { onRefused = body; }

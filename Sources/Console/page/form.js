@@ -75,7 +75,7 @@ export function objectForm(schema) {
     } else if (property.default !== undefined) made.show(property.default);
     if (required) made.input.setAttribute('aria-required', 'true');
     const label = h('label', { for: made.id }, title(name), required ? null : h('span', { class: 'optional' }, ' optional'));
-    return { name, property, made, required, root: h('div', { class: `field ${made.kind}` }, label, made.input,
+    return { name, property, made, required, root: h('div', { class: `field kind-${made.kind}` }, label, made.input,
       h('p', { id: hint, class: 'hint' }, property.description ?? '')) };
   });
   return {

@@ -4,7 +4,7 @@ import { perFrame } from './bus.js';
 
 // Rows may be of any height: each is guessed until it has been seen, then measured.
 export class VirtualList {
-  // options: render(item, place), key(item), estimate, label, role, follow (stay at the end), gap
+  // options: render(item, place), key(item), estimate, label, role, follow (stay at the end), most (as high as it needs, up to this)
   constructor(options) {
     this.options = { estimate: 56, role: 'list', rowRole: 'listitem', overscan: 6, ...options };
     this.items = [];
@@ -59,6 +59,7 @@ export class VirtualList {
       for (const item of this.heights.keys()) if (!known.has(item)) this.heights.delete(item);
     }
     this.inner.style.height = `${total}px`;
+    if (this.options.most) this.root.style.height = `${Math.min(total, this.options.most)}px`;
     this.isDirty = false;
   }
 

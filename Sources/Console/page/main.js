@@ -1,13 +1,12 @@
 // The page itself: who the node is, the way between the views, and what is said when the node can't be reached.
-import { forgetToken, get, setToken, takeToken, whenRefused } from './api.js';
+import { forgetToken, get, hasToken, setToken, whenRefused } from './api.js';
 import { h, fill, foreign, text } from './dom.js';
 import { icon, logo } from './icons.js';
 import { say } from './parts.js';
 import { state } from './state.js';
 import { talk } from './talkmodel.js';
 import { applyTheme, themeButton } from './theme.js';
-import { layerView } from './views/layer.js';
-import { views } from './views.js';
+import { loadRest, views } from './views.js';
 
 const app = document.getElementById('app');
 let current = null;
@@ -16,7 +15,7 @@ let nav, main, banner, nodeName, nodeState, nodeDot;
 function start() {
   applyTheme();
   whenRefused(() => askForToken('That is not this node’s token any more.'));
-  if (!takeToken()) return askForToken();
+  if (!hasToken()) return askForToken();
   return open();
 }
 
@@ -37,8 +36,9 @@ async function open() {
   state.on('stream', drawNode);
   talk.on('unread', drawUnread);
   window.addEventListener('hashchange', route);
-  route();
+  await route();
   document.documentElement.dataset.ready = Math.round(performance.now());
+  setTimeout(loadRest, 1500);
 }
 
 function unreachable(error) {
@@ -133,24 +133,30 @@ function mark() {
   }
 }
 
+let turns = 0;
+
 // The view that the address names; else the first.
-function route() {
+async function route() {
+  const turn = ++turns;
   const [id, ...rest] = location.hash.replace(/^#\/?/, '').split('/').map((part) => {
     try { return decodeURIComponent(part); } catch { return ''; }
   });
   let view = shown().find((item) => item.id === id), name = id, place = rest;
   if (id === 'layer' && state.layer(rest[0])) {
-    view = layerView(rest[0]);
+    view = { id: 'layer', title: rest[0], load: async () => (await import('./views/layer.js')).layerView(rest[0]) };
     name = `layer/${rest[0]}`;
     place = rest.slice(1);
   }
   if (!view) { view = shown()[0]; name = view.id; place = []; }
   if (current?.id === name) return current.shown.show?.(place);
+  const drawn = await view.load();
+  // Somebody was quicker.
+  if (turn !== turns) return;
   const isFirst = !current;
   current?.shown.close?.();
   main.replaceChildren();
   main.className = `view view-${view.id}`;
-  current = { id: name, shown: view.mount(main, place) ?? {} };
+  current = { id: name, shown: drawn.mount(main, place) ?? {} };
   main.scrollTop = 0;
   mark();
   say(`${view.title}`);

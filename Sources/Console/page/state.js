@@ -1,5 +1,6 @@
 // What the page knows of the node, and who is told when it changes.
 import { Feed, get, getText } from './api.js';
+import { once } from './early.js';
 import { Emitter, Ring, later, perFrame, whileVisible } from './bus.js';
 import { duration } from './format.js';
 
@@ -38,7 +39,8 @@ class State extends Emitter {
   setting(layer, name) { return this.layer(layer)?.settings?.find((item) => item.name === name)?.value; }
 
   async loadAll() {
-    const [node, layers, neighbours] = await Promise.all([get('/v1/node'), get('/v1/layers'), get('/v1/neighbours')]);
+    const [node, layers, neighbours] = await Promise.all(
+      ['node', 'layers', 'neighbours'].map((name) => once(name, () => get(`/v1/${name}`))));
     this.node = node;
     this.nodeAt = Date.now();
     this.takeNeighbours(neighbours);

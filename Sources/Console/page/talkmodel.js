@@ -1,6 +1,7 @@
 // The talk as this node knows it: rumors, private messages, who can be reached; bounded, and kept while views change.
 import { command } from './api.js';
 import { Emitter, later } from './bus.js';
+import { once } from './early.js';
 import { duration } from './format.js';
 import { state } from './state.js';
 
@@ -32,7 +33,7 @@ class TalkModel extends Emitter {
   async loadRumors(limit) {
     if (!state.has('gossip')) return;
     try {
-      const { rumors } = await command('gossip', 'rumors', { limit });
+      const { rumors } = await once('rumors', () => command('gossip', 'rumors', { limit }));
       for (const item of rumors) this.addRumor({ ...item, at: item.heard * 1000 });
       this.sortRumors();
       this.emit('rumors');

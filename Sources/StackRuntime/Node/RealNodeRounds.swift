@@ -7,6 +7,7 @@ extension RealNode {
   /// Reads what waits on the socket, at most a few batches, so that timers and commands get their turn too.
   func receive() {
     let now = loop.now
+    let before = socket.counters.bytesIn
     let watch = packetWatch
     for _ in 0..<Self.batchesInRound {
       let count =
@@ -21,6 +22,8 @@ extension RealNode {
         }
       // Enough to fill the wire: what waits to be sent goes first, so that both ends work at the same time.
       if count == 0 || node.outgoingBytes >= Self.enoughToSend { return }
+      // Much has come and something is to be said to it: said now, the other side goes on meanwhile.
+      if node.hasOutgoing, socket.counters.bytesIn - before >= Self.enoughHeard { return }
     }
   }
 
@@ -220,6 +223,7 @@ extension RealNode {
       fresh.countDrop(.storage, Int(clamping: node.traffic.drops.first { $0.reason == .storage }?.count ?? 0))
       fresh.observesEvents = !observers.isEmpty
       fresh.logLevel = log.level
+      fresh.receiveBuffer = socket.receiveBufferSize / 2
       node = fresh
       self.storage = storage
     } catch {

@@ -55,9 +55,6 @@ function chunkMap(item) {
 }
 
 export const files = {
-  id: 'files', title: 'Files', icon: 'files',
-  isThere: (node) => node.has('fileshare') || node.has('search'),
-
   mount(root) {
     const bag = new Bag();
     const canSearch = state.has('search'), canShare = state.has('fileshare');
@@ -78,7 +75,7 @@ export const files = {
     const words = h('input', { type: 'search', id: 'words', 'aria-label': 'Search words', placeholder: 'Words, "a phrase", name:*.pdf, size:>1MiB', autocomplete: 'off' });
     const mode = h('select', { 'aria-label': 'How to search' }, h('option', { value: '' }, 'as set'), h('option', { value: 'ring' }, 'ring'), h('option', { value: 'flood' }, 'flood'));
     const found = new VirtualList({
-      key: (item) => item.key, estimate: 74, label: 'Files that were found', class: 'found',
+      key: (item) => item.key, estimate: 74, label: 'Files that were found', class: 'found', most: 480,
       render: ({ item, holders }) => h('article', { class: 'file' }, h('div', { class: 'file-words' }, foreign(nameOf(item), { class: 'name' }),
         h('span', { class: 'muted small' }, bytes(sizeOf(item)), ' · ', h('span', { class: 'mono' }, rootOf(item).slice(0, 16)), ' · ', plural(holders.length, 'holder')),
         h('ul', { class: 'holders' }, holders.slice(0, 12).map((one) => h('li', {}, foreign(String(first(one, 'name', 'holder', 'origin') ?? 'somebody')),
@@ -89,11 +86,11 @@ export const files = {
     const note = h('p', { class: 'muted small', role: 'status' });
     const drawFound = perFrame(() => { found.root.hidden = results.size === 0; found.set([...results.values()]); });
     const takeResult = (step) => {
-      for (const item of Array.isArray(step) ? step : listIn(step, 'results', 'files', 'matches').length ? listIn(step, 'results', 'files', 'matches') : [step]) {
+      for (const item of Array.isArray(step) ? step : first(step, 'results', 'files', 'matches') ?? [step]) {
         const key = rootOf(item) || nameOf(item);
         if (!key || results.size > 10000) continue;
         const before = results.get(key) ?? { key, item, holders: [] };
-        const holders = listIn(item, 'holders');
+        const holders = first(item, 'holders') ?? [];
         const all = [...before.holders];
         for (const one of holders.length ? holders : [item]) {
           if (!all.some((known) => JSON.stringify(known) === JSON.stringify(one))) all.push(one);
@@ -117,7 +114,8 @@ export const files = {
       if (mode.value) input.mode = mode.value;
       try {
         const answer = await stream('search', 'find', input, takeResult, mine.signal);
-        if (answer) takeResult(listIn(answer, 'results', 'files', 'matches'));
+        const rest = first(answer, 'results', 'files', 'matches');
+        if (Array.isArray(rest)) takeResult(rest);
         text(note, results.size ? `${plural(results.size, 'file')} found.` : 'Nothing was found.');
       } catch (error) { if (error.name !== 'AbortError') fill(note, fault(error.message)); }
     } }, words, mode, h('button', { type: 'submit', class: 'primary' }, icon('search', 18), 'Search'));
@@ -154,7 +152,7 @@ export const files = {
       else fill(shareNote, fault('The browser does not say where these files lie. Give the path instead.'));
     });
     const shared = new VirtualList({
-      key: (item) => rootOf(item) + nameOf(item), estimate: 52, label: 'Files shared here', class: 'shared',
+      key: (item) => rootOf(item) + nameOf(item), estimate: 52, label: 'Files shared here', class: 'shared', most: 380,
       render: (item) => h('div', { class: 'file' }, h('div', { class: 'file-words' }, foreign(nameOf(item), { class: 'name' }),
         h('span', { class: 'muted small' }, bytes(sizeOf(item)), ' · ', h('span', { class: 'mono' }, rootOf(item).slice(0, 24)))),
       h('button', { type: 'button', class: 'small', onclick: () => navigator.clipboard?.writeText(String(first(item, 'link') ?? rootOf(item))).then(() => toast('The link is copied.')) }, 'Copy link'),
@@ -188,7 +186,7 @@ export const files = {
           return h('article', { class: 'download' }, h('div', { class: 'row' }, foreign(nameOf(item), { class: 'name' }), badge(now, now === 'failed' ? 'bad' : '')),
             h('div', { class: 'bar', role: 'progressbar', 'aria-valuenow': Math.round(share2 * 100), 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-label': nameOf(item) }, h('span', { style: { width: `${share2 * 100}%` } })),
             h('p', { class: 'muted small' }, `${bytes(done)} of ${bytes(size)}`, first(item, 'rate') ? `, ${byteRate(first(item, 'rate'))}` : '', first(item, 'left', 'timeLeft') ? `, ${seconds(Number(first(item, 'left', 'timeLeft')))} left` : '',
-              listIn(item, 'holders').length ? `, from ${plural(listIn(item, 'holders').length, 'holder')}` : ''),
+              first(item, 'holders')?.length ? `, from ${plural(item.holders.length, 'holder')}` : ''),
             chunkMap(item),
             h('div', { class: 'row' }, now === 'paused' ? act('resume', 'Go on') : share2 < 1 ? act('pause', 'Pause') : null, share2 < 1 ? act('cancel', 'Cancel') : null,
               playable.test(nameOf(item)) ? h('button', { type: 'button', class: 'small', onclick: () => showFile(item, preview) }, 'Show') : null,

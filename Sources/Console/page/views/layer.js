@@ -47,7 +47,6 @@ function commandForm(layer, item) {
 
 export function layerView(name) {
   return {
-    id: 'layer', title: name, icon: 'layer', isThere: () => true,
     mount(root) {
       const bag = new Bag();
       const layer = state.layer(name);

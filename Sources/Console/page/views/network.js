@@ -33,9 +33,6 @@ function showNode(item) {
 }
 
 export const network = {
-  id: 'network', title: 'Network', icon: 'network',
-  isThere: () => true,
-
   mount(root) {
     const bag = new Bag();
     const drawing = graph(showNode);

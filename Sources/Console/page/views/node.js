@@ -49,7 +49,7 @@ function settingRow(setting, path, reload) {
   }
   made.input.addEventListener('input', look);
   made.input.addEventListener('change', look);
-  return h('form', { class: `setting ${made.kind}`, data: { path }, onsubmit: (event) => {
+  return h('form', { class: `setting kind-${made.kind}`, data: { path }, onsubmit: (event) => {
     event.preventDefault();
     let value;
     try { value = made.read(); } catch (error) { return fill(trouble, fault(error.message)); }
@@ -64,9 +64,6 @@ function settingRow(setting, path, reload) {
 }
 
 export const node = {
-  id: 'node', title: 'Node', icon: 'node',
-  isThere: () => true,
-
   mount(root) {
     const bag = new Bag();
     const facts = h('div', {}), core = h('div', {}), layers = h('div', { class: 'stack' });

@@ -11,9 +11,6 @@ const port = (address) => address.slice(address.lastIndexOf(':') + 1);
 const host = (address) => address.slice(0, address.lastIndexOf(':'));
 
 export const stats = {
-  id: 'stats', title: 'Stats', icon: 'stats',
-  isThere: () => true,
-
   mount(root) {
     const bag = new Bag();
     const tiles = { uptime: tile('Running for'), peers: tile('Peers heard'), traffic: tile('Traffic now'), memory: tile('Memory'), drops: tile('Dropped') };

@@ -49,9 +49,6 @@ function messageRow(message) {
 }
 
 export const talk = {
-  id: 'talk', title: 'Talk', icon: 'talk',
-  isThere: (node) => node.has('gossip') || node.has('routing'),
-
   mount(root, first) {
     const bag = new Bag();
     let where = null, list = null, composer = null;
