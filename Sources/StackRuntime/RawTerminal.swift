@@ -1,13 +1,13 @@
-// RawTerminal: a terminal that a program draws on by itself, and that is as it was when the program ends, however it ends.
+// RawTerminal: a terminal that a program draws on by itself, and that is as it was before when the program ends.
 import Glibc
 import StackCore
 
 /// What the terminal was like, for the handler of a crash.
-// Written before the handlers are installed and read by them only: by then nobody else touches it.
+// Sound: it is written before the handlers are installed, and read by them only; by then nobody else touches it.
 nonisolated(unsafe) private var terminalBefore = termios()
 
 /// Where the handler of a signal tells its number.
-// Written before the handlers are installed and after they are taken back; a handler only reads it.
+// Sound: it is written before the handlers are installed and after they are taken back; they only read it.
 nonisolated(unsafe) private var signalPipe: Int32 = -1
 
 /// What puts the terminal's screen back: lines that wrap, a cursor, the screen from before, no colours.

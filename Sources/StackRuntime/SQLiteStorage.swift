@@ -63,7 +63,7 @@ public final class SQLiteStorage: NodeStorage {
 
   /// Closes the file. A statement that is still there would keep it open, so all of them go first.
   public func close() {
-    for entry in namespaces.values { entry.namespace?.dropStatements() }
+    for layer in namespaces.keys.sorted() { namespaces[layer]?.namespace?.dropStatements() }
     connection.close()
   }
 }

@@ -12,6 +12,8 @@ struct DemoFiles {
     var about: String?
     var json: JSON
     var path: String
+    /// The folder that it shares; nil for none.
+    var shared: String?
   }
   private(set) var files: [Item] = []
 
@@ -22,7 +24,11 @@ struct DemoFiles {
       let path = "\(folder)/\(name)"
       let file = try NodeFile.read(path, catalog: catalog)
       let json = try JSON.parse(try readFile(path))
-      files.append(Item(name: file.name, about: json["//"]?.stringValue, json: json, path: path))
+      let shared = Path.absolute("\(folder)/files/\(file.name)")
+      files.append(
+        Item(
+          name: file.name, about: json["//"]?.stringValue, json: json, path: path,
+          shared: isFolder(shared) ? shared : nil))
     }
     guard !files.isEmpty else { throw FailedError("\(folder) holds no node's file, expected some .json") }
     guard files.count <= 64 else { throw FailedError("\(folder) holds \(files.count) files, expected 64 at the most") }

@@ -271,9 +271,9 @@ FAKE_FILES = """(async () => {
 
 @test
 def the_files_view_shows_what_its_layers_tell(world):
-    """Against answers that are made up here, since the layers are not there yet."""
+    """Against answers that are made up here, on the one node without these layers."""
     page = world.browser.page()
-    page.open(world.demo.urls["ada"])
+    page.open(world.demo.urls["finn"])
     page.until("document.documentElement.dataset.ready")
     assert not page.run("document.querySelector('.nav [data-id=files]')"), "no layer, no view"
     page.run(FAKE_FILES)

@@ -88,6 +88,15 @@ final class Fussy: ProtocolLayer {
   }
 }
 
+/// Refuses to be built while told so.
+final class Thrower: ProtocolLayer {
+  static let manifest = LayerManifest("thrower", "May refuse too.")
+  static let refuses = Mutex(false)
+  init(config: NoConfig, setup: LayerSetup<Thrower>) throws {
+    if Self.refuses.withLock({ $0 }) { throw BuildError(path: "layers.thrower", "not now") }
+  }
+}
+
 /// Needs the listener.
 final class Reader: ProtocolLayer {
   static let manifest = LayerManifest("reader", "Reads the count.", requires: [Listener.key])
@@ -118,7 +127,7 @@ final class Repeater: ProtocolLayer {
   }
 }
 
-@Suite struct NodeTests {
+@Suite(.serialized) struct NodeTests {
   let a = address(1)
   let b = address(2)
 
@@ -318,8 +327,8 @@ final class Repeater: ProtocolLayer {
         (Asker.self, ["text": "changed", "interval": "2s"]), (Listener.self, [:]), (Reader.self, [:]),
       ], at: exchange.time)
     #expect(answers.contains(.init(path: "peers", outcome: .applied)))
-    #expect(answers.contains(.init(path: "layers.asker.text", outcome: .applied)))
-    #expect(answers.contains(.init(path: "layers.asker.interval", outcome: .needsRestart)))
+    #expect(answers.contains(.init(path: "layers.asker.text", outcome: .applied, message: "live, now changed")))
+    #expect(answers.contains(.init(path: "layers.asker.interval", outcome: .needsRestart, message: "still 1s")))
     #expect(answers.contains(.init(path: "layers.reader", outcome: .applied, message: "switched on")))
     #expect(node.neighbourList.map(\.address) == [c])
     #expect(try layer(Asker.self, of: node).config.text == "changed")
@@ -342,19 +351,45 @@ final class Repeater: ProtocolLayer {
     #expect(exchange.delivered.count > 0)
   }
 
-  @Test func aLayerThatARestartedOneCannotBeBuiltForIsSaidToBeOff() throws {
+  @Test func aReloadThatFailsHalfWayIsUndone() throws {
+    let node = try Node.make("a", a, peers: [b], layers: [(Asker.self, ["text": "old"])])
+    node.start(at: Instant(nanoseconds: 0))
+    Fussy.refuses.withLock { $0 = true }
+    defer { Fussy.refuses.withLock { $0 = false } }
+    // The listener comes first and is built; then the other one refuses.
+    let error = #expect(throws: BuildError.self) {
+      try node.reload(
+        peers: [address(3)], layers: [(Asker.self, ["text": "new"]), (Listener.self, [:]), (Fussy.self, [:])],
+        at: node.now)
+    }
+    #expect(error?.path == "layers.fussy" && error?.message == "it doesn't want to")
+    #expect(node.layers.map(\.name) == ["asker"] && node.neighbourList.map(\.address).contains(b))
+    #expect(try layer(Asker.self, of: node).config.text == "old")
+    #expect(node.peers == [b])
+    // And it goes once the reason is gone.
+    Fussy.refuses.withLock { $0 = false }
+    let answers = try node.reload(peers: [b], layers: [(Listener.self, [:]), (Fussy.self, [:])], at: node.now)
+    #expect(answers.map(\.message) == ["switched off", "switched on", "switched on"])
+    // What was switched off for a set that can't be built is switched on again, with the settings that it had.
+    Thrower.refuses.withLock { $0 = true }
+    defer { Thrower.refuses.withLock { $0 = false } }
+    #expect(throws: BuildError.self) { try node.reload(peers: [b], layers: [(Thrower.self, [:])], at: node.now) }
+    #expect(node.layers.map(\.name) == ["listener", "fussy"])
+  }
+
+  @Test func whatRefusesToComeBackIsNamed() throws {
     let node = try Node.make("a", a, peers: [], layers: [(Listener.self, [:]), (Fussy.self, [:])])
     node.start(at: Instant(nanoseconds: 0))
     Fussy.refuses.withLock { $0 = true }
     defer { Fussy.refuses.withLock { $0 = false } }
-    // The service that it uses goes, so it is built anew, and refuses.
-    var answers = try node.reload(peers: [], layers: [(Fussy.self, [:])], at: node.now)
-    #expect(
-      answers.last
-        == .init(path: "layers.fussy", outcome: .refused, message: "the layer is off now: it doesn't want to"))
-    #expect(node.layers.isEmpty)
+    // The service that it uses goes, so it is built anew, and refuses; it refuses to come back as well.
+    let error = #expect(throws: BuildError.self) {
+      try node.reload(peers: [], layers: [(Fussy.self, [:])], at: node.now)
+    }
+    #expect(error?.message.contains("so it is off now: fussy (") == true, "\(error?.message ?? "")")
+    #expect(node.layers.map(\.name) == ["listener"])
     Fussy.refuses.withLock { $0 = false }
-    answers = try node.reload(peers: [], layers: [(Fussy.self, [:])], at: node.now)
+    let answers = try node.reload(peers: [], layers: [(Listener.self, [:]), (Fussy.self, [:])], at: node.now)
     #expect(answers == [.init(path: "layers.fussy", outcome: .applied, message: "switched on")])
   }
 

@@ -322,12 +322,33 @@ import Testing
     options.reload = { RealNodeReload(peers: [], layers: [(Parrot.self, ["greeting": greeting, "limit": 3])]) }
     let node = try bench.node(options)
     let answers = try bench.ask(node, "POST", "/v1/node/reload").json["answers"]
-    #expect(answers?[0] == ["path": "layers.parrot.greeting", "outcome": "applied"])
-    #expect(answers?[1] == ["path": "layers.parrot.limit", "outcome": "needs a restart"])
+    // Of each setting it is said whether it is live, and what holds now.
+    #expect(
+      answers?[0] == ["path": "layers.parrot.greeting", "outcome": "applied", "message": "live, now ahoy"])
+    #expect(answers?[1] == ["path": "layers.parrot.limit", "outcome": "needs a restart", "message": "still 10"])
     greeting = 5
     let refused = try bench.ask(node, "POST", "/v1/node/reload")
     #expect(refused.status == 422 && refused.code == "bad-configuration")
     #expect(refused.json["detail"]?.stringValue?.contains("layers.parrot.greeting") == true)
+  }
+
+  @Test func thePortProvesThatItKnowsTheToken() throws {
+    let (bench, node) = try Self.running()
+    let nonce = [UInt8](repeating: 0xAB, count: ControlProof.nonceBytes)
+    let answer = try bench.ask(node, "GET", "/v1/proof?nonce=\(nonce.hex)", headers: [])
+    let proof = try #require(answer.json["proof"]?.stringValue)
+    #expect(ControlProof.isRight(proof, token: node.token, nonce: nonce))
+    #expect(!ControlProof.isRight(proof, token: String(node.token.reversed()), nonce: nonce))
+    #expect(!ControlProof.isRight(proof, token: node.token, nonce: [UInt8](repeating: 0, count: 32)))
+    #expect(!ControlProof.isRight("", token: node.token, nonce: nonce))
+    #expect(!answer.body.contains(node.token))
+    for query in ["", "?nonce=", "?nonce=ab", "?nonce=\(nonce.hex)&nonce=\(nonce.hex)", "?nonce=\(nonce.hex)00"] {
+      #expect(try bench.ask(node, "GET", "/v1/proof" + query, headers: []).code == "bad-nonce", "\(query)")
+    }
+    // HMAC-SHA-256 as anybody computes it (made with openssl).
+    #expect(
+      ControlProof.make(token: String(repeating: "0f", count: 32), nonce: nonce)
+        == "b13a7309c2c0660bc07c35916600a6d3f72b9a5c8c7a29666ba24f533e873eae")
   }
 
   @Test func assetsAreServedWithoutTheToken() throws {

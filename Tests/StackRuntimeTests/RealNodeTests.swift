@@ -1,4 +1,5 @@
 // RealNodeTests: real nodes on loopback: what they carry, what they keep, and what they refuse.
+import Foundation
 import Glibc
 import StackCore
 import Testing
@@ -226,6 +227,26 @@ import Testing
     #expect(error?.path == "layers.parrot.greeting" && alice.node.neighbourList.map(\.address) == [bob.address])
     // A name that had an address keeps it.
     #expect(alice.peers?.unresolved == [] && alice.peers?.addresses == [bob.address])
+  }
+
+  @Test func theStorageIsClosedBeforeTheDirectoryIsFree() throws {
+    let bench = try RealNodeBench()
+    let alice = try bench.node(bench.options("alice", control: false))
+    let kept: CommandReply = try bench.call(alice, "keep", ["key": "a", "value": "b"])
+    #expect(Self.finished(kept) != nil)
+    alice.stop()
+    try bench.until("it has stopped") { alice.state == .stopped }
+    // The node is still there, and holds no file of its directory any more: SQLite has folded its log away.
+    #expect(!bench.scratch.exists("alice/node.sqlite-wal"))
+    let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+      try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+    }
+    #expect(!open.contains { $0.contains(bench.scratch.path("alice")) })
+    // Whoever comes next finds all of it, and whoever asks the old one is refused.
+    #expect(throws: StorageError.self) { try alice.storage.namespace("parrot", version: 1) }
+    let next = try bench.node(bench.options("alice", control: false))
+    let found: CommandReply = try bench.call(next, "kept", ["key": "a"])
+    #expect(Self.finished(found)?["value"] == "b")
   }
 
   @Test func aNodeWithNothingToDoSleeps() throws {

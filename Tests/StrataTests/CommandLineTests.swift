@@ -16,7 +16,7 @@ import Testing
   @Test(
     "Mistakes are told with what would be right, and the status is 2",
     arguments: [
-      ([], "a command is missing, expected one of node, call,", "strata"),
+      ([], "a command is missing, expected one of init, node, demo,", "strata"),
       (["nod"], #"found the unknown command "nod", expected "node" (did you mean that?)"#, "strata"),
       (["chta", "say"], #"found the unknown command "chta", expected "chat" (did you mean that?)"#, "strata"),
       (["node"], "FILE is missing: The node's JSON file", "strata node"),
@@ -186,7 +186,7 @@ import Testing
 
   @Test("Without a terminal there are no colours; with one there are") func colours() {
     #expect(!strata("--help").output.contains("\u{1b}"))
-    #expect(strata(["--help"], colours: true).output.contains("\u{1b}[1mCommands:\u{1b}[0m"))
+    #expect(strata(["--help"], colours: true).output.contains("\u{1b}[1mTo begin:\u{1b}[0m"))
   }
 
   @Test("What a stranger says can't move the cursor") func harmlessText() {
@@ -211,11 +211,5 @@ import Testing
       }
       #expect(found == expected)
     }
-  }
-
-  @Test("Progress that says how much of how much is a bar") func bar() {
-    #expect(ProgressLine.bar(["done": 5, "total": 10], width: 60) == "██████████░░░░░░░░░░ 50%  done 5, total 10")
-    #expect(ProgressLine.bar(["found": 5], width: 60) == nil)
-    #expect(ProgressLine.text(["found": 5, "name": "x"]) == "found 5, name x")
   }
 }

@@ -129,6 +129,59 @@ private final class ThreadedNode {
     #expect(node.stop().status == 0)
   }
 
+  @Test("The token is sent to nobody who doesn't know it") func stranger() throws {
+    let node = try ThreadedNode(Self.text)
+    let data = node.folder.path + "/data/alice"
+    let address = try node.folder.read("data/alice/control.address")
+    // Somebody else took the port that a killed node had: here it is another node, which notes what it is asked.
+    let other = try ThreadedNode(#"{"name": "mallory", "listen": "127.0.0.1:0", "layers": {}}"#)
+    try node.folder.write("data/alice/control.address", try other.folder.read("data/mallory/control.address"))
+    for words in [["status"], ["chat", "say", "x"], ["events"], ["console"], ["stop"], ["metrics"]] {
+      let said = strata(words + ["--config", node.path])
+      #expect(said.status == 1 && said.errors.contains("doesn't know the token in \(data)/control.token"), "\(words)")
+      #expect(said.errors.hasSuffix("start it with: strata node \(node.path)\n") && said.output.isEmpty)
+    }
+    // All it was asked was to prove itself, and stopping needs the token: it still runs.
+    #expect(strata("status", "--config", other.path).status == 0)
+    // A wrong token is told from the right one the same way.
+    let wrong = strata(
+      "status", "--control", "http://\(address.split(separator: "\n")[0])", "--token-file",
+      other.folder.path + "/data/mallory/control.token")
+    #expect(wrong.status == 1 && wrong.errors.contains("the token is another node's"))
+    // Nobody listens any more: what a killed node leaves.
+    try node.folder.write("data/alice/control.address", "127.0.0.1:1\n")
+    let dead = strata("status", "--config", node.path)
+    #expect(dead.status == 1 && dead.errors.contains("nothing listens on 127.0.0.1:1; start it with: strata node"))
+    try node.folder.write("data/alice/control.address", address)
+    #expect(node.stop().status == 0 && other.stop().status == 0)
+  }
+
+  @Test("top shows running nodes, by files, folders and data") func top() throws {
+    let node = try ThreadedNode(Self.text)
+    let folder = node.folder.path
+    for path in [node.path, folder, folder + "/data", folder + "/data/alice"] {
+      let said = strata("top", path, "--every", "100ms")
+      #expect(said.status == 0 && said.output.hasPrefix("strata top  alice  127.0.0.1:"), "\(path): \(said.errors)")
+      #expect(said.output.contains("WAITING") && !said.output.contains("\u{1b}"))
+    }
+    let json = try JSON.parse(strata("top", "--json", "--every", "100ms", "--config", node.path).output)
+    #expect(json["nodes"]?[0]?["name"] == "alice" && json["nodes"]?[0]?["state"] == "running")
+    #expect(node.stop().status == 0)
+    let gone = strata("top", node.path)
+    #expect(gone.status == 1 && gone.errors.contains("doesn't run"))
+    #expect(strata("top", folder + "/data/alice/files").status == 2)
+    #expect(strata("top", "--every", "1ms", node.path).errors.contains("expected a duration from 100ms"))
+    #expect(strata("top", environment: ["TMPDIR": folder]).errors.contains("found no node to show"))
+  }
+
+  @Test("Status and neighbours are in words: how long, when, and how much") func words() throws {
+    let node = try ThreadedNode(Self.text)
+    let status = strata("status", "--config", node.path).output
+    #expect(status.contains("uptime ") && !status.contains("uptimeSeconds") && !status.contains("Z\n"))
+    #expect(try JSON.parse(strata("metrics", "--json", "--config", node.path).output)["strata_running"] == 1)
+    #expect(strata("stop", "--json", "--config", node.path).output.contains("stopping"))
+  }
+
   @Test("A node whose port is off can't be asked") func off() throws {
     let folder = try TestFolder()
     let path = try folder.write("bob.json", #"{"control": "off"}"#)
@@ -198,7 +251,7 @@ private final class ThreadedNode {
     try folder.write("a.json", #"{"listen": "127.0.0.1:0", "log": "json", "workers": 1}"#)
     kill(process.processIdentifier, SIGHUP)
     let line = try #require(log.next { $0.contains("reload") })
-    #expect(try JSON.parse(line)["message"] == "reload: workers: needs a restart")
+    #expect(try JSON.parse(line)["message"] == "reload: workers: needs a restart, still 0")
     try folder.write("a.json", "{")
     kill(process.processIdentifier, SIGHUP)
     #expect(log.next { $0.contains("not reloaded: a.json: line 1, column 2") } != nil)

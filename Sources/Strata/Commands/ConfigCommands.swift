@@ -12,7 +12,9 @@ extension CommandLineTool {
   private var configCheckCommand: CommandSpec {
     CommandSpec(
       name: "check", summary: "Checks a node's file: all that is wrong with it, a line each.",
-      positionals: [PositionalSpec(name: "file", summary: "The node's file; - for standard input.")],
+      positionals: [
+        PositionalSpec(name: "file", summary: "The node's file; - for standard input.", completes: .nodeFiles)
+      ],
       options: [OptionSpec(name: "json", summary: "Print the file with all its defaults, as JSON.")],
       examples: ["config check alice.json"],
       action: { parsed, tool in

@@ -10,7 +10,9 @@ extension CommandLineTool {
       discussion:
         "Runs until SIGINT or SIGTERM. SIGHUP reads the file again: each changed key is applied at once, or said to need "
         + "a restart.",
-      positionals: [PositionalSpec(name: "file", summary: "The node's JSON file; see `\(program) config`.")],
+      positionals: [
+        PositionalSpec(name: "file", summary: "The node's JSON file; see `\(program) config`.", completes: .nodeFiles)
+      ],
       options: [
         OptionSpec(
           name: "log", value: "FORMAT", summary: "What log lines look like, whatever the file says.",
@@ -94,7 +96,7 @@ extension NodeFile {
     // A key without a value stands in one of them only.
     let keys = old.keys + wanted.keys.filter { old[$0] == nil }
     return keys.filter { !Self.liveKeys.contains($0) && old[$0] != wanted[$0] }.map {
-      let value = old[$0].map { $0.stringValue ?? $0.text() }
+      let value = old[$0].flatMap { $0.isNull ? nil : $0.stringValue ?? $0.text() }
       return ReloadAnswer(path: $0, outcome: .needsRestart, message: "still \(value ?? "without a value")")
     }
   }

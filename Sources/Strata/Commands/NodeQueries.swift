@@ -7,7 +7,7 @@ extension CommandLineTool {
     CommandSpec(
       name: "status", summary: "Shows a running node: its name, address, uptime, layers and settings.",
       options: ControlClient.options + [OptionSpec(name: "json", summary: "Print JSON.")],
-      action: { parsed, tool in try tool.show("/v1/node", parsed) })
+      examples: ["status --config alice.json"], action: { parsed, tool in try tool.show("/v1/node", parsed) })
   }
 
   /// `neighbours`.
@@ -15,7 +15,7 @@ extension CommandLineTool {
     CommandSpec(
       name: "neighbours", summary: "Lists a running node's neighbours.",
       options: ControlClient.options + [OptionSpec(name: "json", summary: "Print JSON.")],
-      action: { parsed, tool in try tool.show("/v1/neighbours", parsed) })
+      examples: ["neighbours --config alice.json"], action: { parsed, tool in try tool.show("/v1/neighbours", parsed) })
   }
 
   private func show(_ path: String, _ parsed: ParsedArguments) throws -> Int32 {
@@ -41,10 +41,22 @@ extension CommandLineTool {
   var metricsCommand: CommandSpec {
     CommandSpec(
       name: "metrics", summary: "Prints a running node's metrics, as Prometheus reads them.",
-      options: ControlClient.options,
+      options: ControlClient.options + [OptionSpec(name: "json", summary: "Print them as one JSON object.")],
+      examples: ["metrics --config alice.json"],
       action: { parsed, tool in
-        let body = try ControlClient(parsed, tool).get("/metrics")
-        tool.console.write(String(decoding: body, as: UTF8.self))
+        let text = String(decoding: try ControlClient(parsed, tool).get("/metrics"), as: UTF8.self)
+        guard parsed.has("json") else {
+          tool.console.write(text)
+          return 0
+        }
+        var object = JSONObject()
+        for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+          guard let space = line.lastIndex(of: " "), let value = Double(line[line.index(after: space)...]) else {
+            continue
+          }
+          object[String(line[..<space])] = .number(value)
+        }
+        tool.console.print(JSON.object(object).text(pretty: true))
         return 0
       })
   }
@@ -71,9 +83,12 @@ extension CommandLineTool {
   /// `stop`.
   var stopCommand: CommandSpec {
     CommandSpec(
-      name: "stop", summary: "Stops a running node in good order.", options: ControlClient.options,
+      name: "stop", summary: "Stops a running node in good order.",
+      options: ControlClient.options + [OptionSpec(name: "json", summary: "Print JSON.")],
+      examples: ["stop --config alice.json"],
       action: { parsed, tool in
-        _ = try ControlClient(parsed, tool).post("/v1/node/stop")
+        let answer = try ControlClient(parsed, tool).post("/v1/node/stop")
+        if parsed.has("json") { tool.console.print(answer.text(pretty: true)) }
         return 0
       })
   }
@@ -84,7 +99,9 @@ extension CommandLineTool {
       name: "events", summary: "Prints a running node's events as they happen.",
       options: ControlClient.options + [
         OptionSpec(name: "follow", short: "f", summary: "Go on until interrupted, which is what it does anyway."),
-        OptionSpec(name: "layer", value: "LAYER", summary: "Only this layer's events; may be repeated.", repeats: true),
+        OptionSpec(
+          name: "layer", value: "LAYER", summary: "Only this layer's events; may be repeated.", repeats: true,
+          completes: .layers),
         OptionSpec(name: "count", short: "n", value: "N", summary: "End after so many events."),
         OptionSpec(name: "json", summary: "Print each event as a line of JSON."),
       ],

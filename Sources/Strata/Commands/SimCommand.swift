@@ -12,7 +12,9 @@ extension CommandLineTool {
       discussion:
         "The same scenario and seed give the same run, to the last byte. The exit status is 1 when a run fails; the "
         + "command that repeats it is printed.",
-      positionals: [PositionalSpec(name: "scenario", summary: "The scenario's JSON file; - for standard input.")],
+      positionals: [
+        PositionalSpec(name: "scenario", summary: "The scenario's JSON file; - for standard input.", completes: .files)
+      ],
       options: [
         OptionSpec(name: "seed", value: "N", summary: "The seed, whatever the scenario says."),
         OptionSpec(name: "seeds", value: "N", summary: "Run under so many seeds, one after the other."),

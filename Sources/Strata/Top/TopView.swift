@@ -252,8 +252,11 @@ struct TopView {
 
   private func queueLines(_ frame: TopFrame, _ width: Int) -> [TopRow] {
     func line(_ title: String, _ queues: [TopFrame.Queue]) -> TopRow {
-      TopRow(text: clipped("\(title)  " + queues.map { $0.amount.isEmpty ? $0.name : "\($0.name) \($0.amount)" }
-        .joined(separator: "   "), width))
+      TopRow(
+        text: clipped(
+          "\(title)  "
+            + queues.map { $0.amount.isEmpty ? $0.name : "\($0.name) \($0.amount)" }
+            .joined(separator: "   "), width))
     }
     let drops = frame.drops.isEmpty ? [TopFrame.Queue(name: "none", amount: "")] : frame.drops
     return [line("WAITING", frame.queues), line("DROPPED", drops)]

@@ -4,7 +4,7 @@ import StackCore
 
 /// What is to be downloaded.
 public struct DownloadInput: CommandInput {
-  @Argument("The file's link, or its root hash in 64 hexadecimal digits.") public var file = ""
+  @Argument("The file's link, or its root hash in 64 hexadecimal digits.") public var file: String
   @Argument("Who has it: a node's name or address. Empty: all neighbours, and whom a search has found.")
   public var from = ""
   @Argument("Where it goes: an absolute path. Empty: the folder of downloads.") public var to = ""
@@ -16,7 +16,7 @@ public struct DownloadInput: CommandInput {
 
 /// Which download is meant.
 public struct DownloadChoice: CommandInput {
-  @Argument("The file's root hash, or its first digits.") public var root = ""
+  @Argument("The file's root hash, or its first digits.") public var root: String
 
   public init() {}
 }

@@ -21,6 +21,8 @@ private let pages = ["README.md", "docs/writing-a-layer.md"]
 @Suite struct PageTests {
   let root = URL(filePath: #filePath).appending(path: "../../../../../").standardizedFileURL
   let catalog: [any ProtocolLayer.Type] = [Echo.self, Guestbook.self, Archive.self]
+  /// Those of the example and those that come with Strata.
+  var all: [any ProtocolLayer.Type] { Catalog.standard + catalog }
 
   func text(_ path: String) throws -> [String] {
     try String(contentsOf: root.appending(path: path), encoding: .utf8).components(separatedBy: "\n")
@@ -77,9 +79,9 @@ private let pages = ["README.md", "docs/writing-a-layer.md"]
       do {
         let json = try JSON.parse(bytes)
         if json["nodes"] != nil {
-          _ = try Scenario.load(json, catalog: catalog)
+          _ = try Scenario.load(json, catalog: all)
         } else {
-          _ = try NodeFile.parse(bytes, path: "/nowhere/node.json", catalog: catalog)
+          _ = try NodeFile.parse(bytes, path: "/nowhere/node.json", catalog: all)
         }
       } catch { Issue.record("\(block.place): \(error)") }
     }
@@ -102,7 +104,8 @@ private let pages = ["README.md", "docs/writing-a-layer.md"]
         let words = line.dropFirst(2).split(separator: " ").map(String.init)
         let first = words.first ?? ""
         switch first {
-        case "EchoNode": try check(Array(words.dropFirst()), "\(block.place): \(line)")
+        case "EchoNode": try check(Array(words.dropFirst()), catalog, "\(block.place): \(line)")
+        case "strata": try check(Array(words.dropFirst()), Catalog.standard, "\(block.place): \(line)")
         case "make":
           for word in words.dropFirst() where !word.contains("=") {
             #expect(makefile.contains { $0.hasPrefix("\(word):") }, "\(block.place): \(line)")
@@ -126,9 +129,9 @@ private let pages = ["README.md", "docs/writing-a-layer.md"]
   }
 
   /// The command shows its help, and knows every option.
-  func check(_ words: [String], _ place: String) throws {
+  func check(_ words: [String], _ catalog: [any ProtocolLayer.Type], _ place: String) throws {
     let words = Array(words.prefix { !["|", "&", ">"].contains($0) })
-    let path = Array(words.prefix { !$0.hasPrefix("-") && !$0.contains(".json") && !$0.hasPrefix("\"") })
+    let path = Array(words.prefix { !$0.hasPrefix("-") && !$0.contains(".json") && !$0.hasPrefix("\"") && $0 != "…" })
     var help = ""
     let console = Console(
       program: "EchoNode", width: 200, hasColours: false, environment: { _ in nil },
