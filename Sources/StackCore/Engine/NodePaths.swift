@@ -107,7 +107,19 @@ extension Node {
     return address.isLoopback ? NodeLimits.largestDatagram : NodeLimits.safePathLimit
   }
 
+  /// The largest datagram that is known to arrive somewhere.
+  func knownPathLimit(to address: Address) -> Int {
+    neighbours.find(address).map { neighbours[$0].pathLimit } ?? pathLimit(for: address)
+  }
+
   // MARK: Introductions
+
+  /// Introduces us to an address that a layer takes for a Strata node's.
+  func introduce(to address: Address) {
+    guard address != self.address, address.canBeNeighbour else { return }
+    guard let place = neighbours.find(address) ?? insertReceiver(address) else { return }
+    introduce(place)
+  }
 
   /// The mark that whoever sends us pieces from an address has to show.
   func cookie(for address: Address) -> UInt64 {

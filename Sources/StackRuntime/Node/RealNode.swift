@@ -100,6 +100,7 @@ public final class RealNode {
     }
     pool = WorkerPool(threads: options.workers, capacity: max(options.limits.jobs, 1))
     node.address = socket.localAddress
+    node.receiveBuffer = socket.receiveBufferSize / 2
     try openControl()
   }
 

@@ -199,6 +199,7 @@ extension RealNode {
       fresh.countDrop(.storage, Int(clamping: node.traffic.drops.first { $0.reason == .storage }?.count ?? 0))
       fresh.observesEvents = !observers.isEmpty
       fresh.logLevel = log.level
+      fresh.receiveBuffer = socket.receiveBufferSize / 2
       node = fresh
       self.storage = storage
     } catch {
