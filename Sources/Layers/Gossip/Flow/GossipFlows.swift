@@ -185,8 +185,7 @@ extension Gossip {
   }
 
   private func armFlows(_ context: borrowing LayerContext<Gossip>) {
-    guard let next = flows.compactMap(\.flow.deadline).min() else { return context.cancel(.flows) }
-    context.arm(.flows, after: max(.zero, next - context.now))
+    context.arm(.flows, at: flows.compactMap(\.flow.deadline).min())
   }
 
   /// The exercise's way: the first missing rumor of one origin. One beyond a gap, which some Peersters ignore and ask
