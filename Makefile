@@ -5,8 +5,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# Hashes many chunks at once; only for this processor.
+MULTI_BUFFER := $(if $(filter x86_64,$(shell uname -m)),libipsec-mb-dev)
 # What the build needs from Debian; one list.
-PACKAGES := libevent-dev libsqlite3-dev
+PACKAGES := libevent-dev libsqlite3-dev libsodium-dev $(MULTI_BUFFER)
 # The oldest Swift that builds this.
 SWIFT_NEEDED := 6.3
 

@@ -19,14 +19,21 @@ let package = Package(
     .library(name: "PeersterVocabulary", targets: ["PeersterVocabulary"]),
     .library(name: "Gossip", targets: ["Gossip"]),
     .library(name: "Routing", targets: ["Routing"]),
+    .library(name: "FileShare", targets: ["FileShare"]),
+    .library(name: "Search", targets: ["Search"]),
+    .library(name: "Hashing", targets: ["Hashing"]),
     .executable(name: "strata", targets: ["node"]),
   ],
   targets: [
     // System libraries, one module map each.
     .systemLibrary(name: "CEvent", pkgConfig: "libevent", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CDatagram"),
     .target(name: "CFiles"),
+    // Opens libIPSec_MB when it is first needed; without it, or on other processors, it answers that it can't.
+    .target(name: "CIPSecMB"),
+    .target(name: "Hashing", dependencies: ["StackCore", "CSodium", "CIPSecMB"], swiftSettings: strict),
 
     // The seam and the engine; the two drivers; the command.
     .target(name: "StackCore", swiftSettings: strict, linkerSettings: [.linkedLibrary("m")]),
@@ -35,7 +42,7 @@ let package = Package(
       name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram", "CFiles"],
       swiftSettings: strict),
     .target(
-      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing"],
+      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing", "FileShare", "Search"],
       swiftSettings: strict),
     .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
     .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),
@@ -49,6 +56,12 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Routing", dependencies: ["StackCore", "PeersterVocabulary"], path: "Sources/Layers/Routing",
+      swiftSettings: strict),
+    .target(
+      name: "FileShare", dependencies: ["StackCore", "PeersterVocabulary", "Hashing"], path: "Sources/Layers/FileShare",
+      swiftSettings: strict),
+    .target(
+      name: "Search", dependencies: ["StackCore", "PeersterVocabulary"], path: "Sources/Layers/Search",
       swiftSettings: strict),
 
     // Tests, one target a module.
@@ -67,6 +80,19 @@ let package = Package(
       name: "RoutingTests",
       dependencies: ["Routing", "Gossip", "PeersterVocabulary", "StackCore", "StackSim", "LayerConformance"],
       swiftSettings: strict),
+    .testTarget(
+      name: "HashingTests", dependencies: ["Hashing", "CIPSecMB", "StackCore"], swiftSettings: strict),
+    .testTarget(
+      name: "FileShareTests",
+      dependencies: [
+        "FileShare", "Hashing", "Gossip", "Routing", "PeersterVocabulary", "StackCore", "StackSim", "StackRuntime",
+        "LayerConformance",
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "SearchTests",
+      dependencies: [
+        "Search", "Gossip", "Routing", "PeersterVocabulary", "StackCore", "StackSim", "LayerConformance",
+      ], swiftSettings: strict),
     .testTarget(name: "TidyTests", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -95,10 +95,42 @@ public final class SimFiles: LayerFiles {
     try disk.state.withLock { (state) throws(FileError) in try state.remove(parts) }
   }
 
+  public func watch() -> (any FolderWatch)? { SimWatch(self) }
+
   /// The parts of the absolute path that a path means.
   private func parts(_ path: String) throws(FileError) -> [String] {
     let checked = try CheckedPath(path)
     return checked.isAbsolute ? checked.parts : try CheckedPath(root).parts + checked.parts
+  }
+}
+
+/// A watch over simulated folders: it remembers what was in them.
+private final class SimWatch: FolderWatch {
+  private let files: SimFiles
+  private let known = Mutex<[(path: String, entries: [FileFacts])]>([])
+
+  init(_ files: SimFiles) { self.files = files }
+
+  func add(_ path: String) -> Bool {
+    guard let entries = try? files.list(path, limit: .max) else { return false }
+    known.withLock { known in
+      known.removeAll { $0.path == path }
+      known.append((path, entries))
+    }
+    return true
+  }
+
+  func changes() -> [String]? {
+    known.withLock { known in
+      var changed: [String] = []
+      for place in known.indices.reversed() {
+        let entries = try? files.list(known[place].path, limit: .max)
+        if entries == known[place].entries { continue }
+        changed.append(known[place].path)
+        if let entries { known[place].entries = entries } else { known.remove(at: place) }
+      }
+      return changed.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
   }
 }
 

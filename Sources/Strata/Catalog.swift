@@ -1,6 +1,8 @@
 // Catalog: the layers that come with Strata, one line each.
+import FileShare
 import Gossip
 import Routing
+import Search
 import StackCore
 
 /// The layers a program may be built with.
@@ -10,6 +12,8 @@ public enum Catalog {
     [
       Gossip.self,
       Routing.self,
+      FileShare.self,
+      Search.self,
     ]
   }
 }

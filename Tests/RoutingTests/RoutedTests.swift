@@ -225,7 +225,8 @@ private final class Parrots {
         delivered += 1
       }
     }
-    #expect(delivered >= 32, "seed \(seed)")
+    // How many receipts make it back in five tries is the links' doing, about three in four; not next to none.
+    #expect(delivered >= 20, "seed \(seed)")
   }
 
   @Test func aMailboxKeepsThemToo() throws {

@@ -103,6 +103,7 @@ func play(_ role: [String]) throws {
     let (before, start) = (end.count, clock.now)
     push(.nanoseconds(Int64(seconds * 1e9)))
     say("\(Double(end.count - before) / (clock.now - start).inSeconds * Double(BulkLayer.size))")
+  case "share-many": try shareMany()
   case "sink-stack": try measureSink(seconds: seconds)
   case "push-stack":
     let node = try makeNode(BulkLayer.self, ["window": 128], peer: port, pathLimit: pieceSize)

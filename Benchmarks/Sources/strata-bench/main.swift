@@ -59,6 +59,10 @@ if wanted("core.dispatch.nanoseconds") { add(dispatchNanoseconds(runs: runs)) }
 if wanted("sim.deliveriesPerSecond") { add(simulatedDeliveries(runs: runs)) }
 if wanted("sim.idle10k.residentMiB") { add(idleSimulation()) }
 if wanted("node.idle.residentMiB", "node.idle.wakeupsPerSecond") { for figure in idleNode() { add(figure) } }
+if wanted("fileshare.hash.GBps", "fileshare.hash.vsLibrary.ratio") {
+  for figure in fileHashing(runs: runs) { add(figure) }
+}
+if wanted("fileshare.share100k.seconds") { for figure in manyFiles() { add(figure) } }
 // Gossip: in simulation, and with real nodes.
 if wanted("gossip.tree.payloadPerNode", "gossip.spread") { for figure in rumorTable() { add(figure) } }
 if wanted("gossip.faults") { faultTable() }
@@ -70,8 +74,12 @@ for figure in gossipStatus() { add(figure) }
 if wanted("gossip.20nodes", "gossip.tree.20nodes") { for figure in crowdFigures() { add(figure) } }
 if wanted("gossip.log.1M") { for figure in logFigures(runs: runs) { add(figure) } }
 
-if let json = try? JSON(encoding: figures) {
-  let path = getenv("RESULTS").map { String(cString: $0) } ?? "results/latest.json"
+if wanted("search.flood.reach", "search.local.milliseconds", "search.ring") {
+  for figure in searchFigures() { add(figure) }
+}
+
+let path = getenv("RESULTS").map { String(cString: $0) } ?? "results/latest.json"
+if let json = try? JSON(encoding: merged(figures, into: path)) {
   if let file = fopen(path, "w") {
     fputs(json.text(pretty: true) + "\n", file)
     fclose(file)

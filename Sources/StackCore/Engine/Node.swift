@@ -74,6 +74,8 @@ public final class Node {
   var coreHasAnswered = false
   /// The field being received.
   private var receivingNumber: UInt32 = 0
+  /// Whether the packet that is being read says that its sender is a Strata node.
+  private var receivingCapability = false
   /// Whether a layer speaks the Peersters' own messages, so that a neighbour may be one of them.
   var speaksPeerster = false
   var armedCoreTimers: Set<Int32> = []
@@ -283,13 +285,17 @@ public final class Node {
   /// Reads a packet: first its shape, then each message it holds.
   func dispatch(_ packet: RawSpan, from sender: Address, whole: Bool) throws(WireError) {
     // A packet of one message, as most are, has its shape checked by reading it.
+    receivingCapability = false
     var first = WireReader(packet)
     if let tag = try first.nextTag(), tag.type == .bytes, !PortTable.core.contains(tag.number) {
       let body = try first.readBytes()
       if first.isAtEnd { return try deliver(tag.number, body, from: sender) }
     }
     var shape = WireReader(packet)
-    while let tag = try shape.nextTag() { try shape.skip(tag) }
+    while let tag = try shape.nextTag() {
+      if tag.number == CoreField.capability, tag.type == .varint { receivingCapability = true }
+      try shape.skip(tag)
+    }
     var reader = WireReader(packet)
     while let tag = try reader.nextTag() {
       guard tag.type == .bytes else {
@@ -328,8 +334,11 @@ public final class Node {
     return UInt64(varintBytes(Int(number) << 3) + varintBytes(bodyBytes) + bodyBytes)
   }
 
-  /// A message has been read: its sender is a neighbour.
-  @usableFromInline func accepted(from sender: Address) { heard(sender, strata: receivingNumber >= 32) }
+  /// A message has been read: its sender is a neighbour. Where the packet says so further on, it is known for a Strata
+  /// node already, so that a layer may answer the first message of one in Strata's own words.
+  @usableFromInline func accepted(from sender: Address) {
+    heard(sender, strata: receivingNumber >= 32 || receivingCapability)
+  }
 
   // MARK: Sending
 

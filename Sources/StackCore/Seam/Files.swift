@@ -92,6 +92,23 @@ public protocol LayerFiles: AnyObject, Sendable {
   func makeDirectory(_ path: String) throws(FileError)
   /// Removes a file or a link (not a directory); no error if it wasn't there.
   func remove(_ path: String) throws(FileError)
+  /// A watch over folders; nil where there can't be one.
+  func watch() -> (any FolderWatch)?
+}
+
+/// Tells in which folders something has changed since it was last asked. It never calls: who has it asks now and then,
+/// and looks through everything seldom, since no system tells of all changes.
+public protocol FolderWatch: AnyObject, Sendable {
+  /// Watches a folder, not those below it; false when it isn't there or the system watches no more of them.
+  func add(_ path: String) -> Bool
+  /// The folders in which a file or a folder was made, changed, moved or removed, as they were named to `add`, in the
+  /// byte order of their paths; nil when so much happened that some may be missing.
+  func changes() -> [String]?
+}
+
+extension LayerFiles {
+  /// Nothing is watched, unless a driver can.
+  public func watch() -> (any FolderWatch)? { nil }
 }
 
 /// A path taken apart and checked, the same way in every driver.

@@ -97,6 +97,13 @@ public final class DiskFiles: LayerFiles {
     }
   }
 
+  public func watch() -> (any FolderWatch)? { DiskWatch(self) }
+
+  /// An open folder, for a watch.
+  func folder(_ path: String) throws(FileError) -> Descriptor {
+    try place(path).open(O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+  }
+
   /// Opens the directory that a path's last part is in. The folder itself is the entry `.` of itself.
   private func place(_ path: String) throws(FileError) -> Place {
     let checked = try CheckedPath(path)

@@ -1,0 +1,127 @@
+// FileShare: files that others may have, in place and by the hash of their content, and files had from others.
+import PeersterVocabulary
+import StackCore
+
+/// Shares files with Strata nodes and Peersters, and fetches files from them.
+public final class FileShare: ProtocolLayer {
+  public typealias Config = FileShareConfig
+  /// What FileShare waits for.
+  public enum Timer: Hashable {
+    /// Everything that is shared is looked through.
+    case rescan
+    /// The watches are asked what has changed.
+    case watch
+    /// What could not be started is tried again.
+    case pump
+    /// Lists that were asked for are overdue.
+    case lists
+  }
+
+  public static let manifest = LayerManifest(
+    "fileshare", "Shares files, and fetches them from all who hold them.", provides: [ServiceKey.files],
+    uses: [ServiceKey.routing])
+
+  var config: FileShareConfig
+  let me: WireText
+  let routing: (any RoutingService)?
+  let counts: Counts
+  var library: Library
+  var allowances = AnswerAllowances()
+  /// How many messages each neighbour has had taken since when.
+  var taken: [Address: Int] = [:]
+  var takenSince = Instant()
+  var waitingShares: [WaitingShare] = []
+  var listings: [Listing] = []
+  /// How many pages of lists were made since when.
+  var listed = 0
+  var listedSince = Instant()
+
+  /// The metrics of sharing.
+  struct Counts {
+    let shared: Counter
+    let unshared: Counter
+    let changed: Counter
+    let requests: Counter
+    let notFound: Counter
+    let servedBytes: Counter
+    let forwarded: Counter
+    let dropped: Counter
+    let refused: Counter
+    let withheld: Counter
+    let skipped: [SkipReason: Counter]
+
+    init(_ setup: LayerSetup<FileShare>) {
+      shared = setup.counter("shared", "Files that were shared, or shared anew.")
+      unshared = setup.counter("unshared", "Files that were taken back, removed or changed.")
+      changed = setup.counter("changed", "Files that turned out to have changed while they were read.")
+      requests = setup.counter("requests", "Requests for pieces by their hashes.")
+      notFound = setup.counter("notFound", "Requests for pieces that are not here.")
+      servedBytes = setup.counter("servedBytes", "Bytes given out by requests for hashes.")
+      forwarded = setup.counter("forwarded", "Requests and replies that were passed on.")
+      dropped = setup.counter("dropped", "Requests and replies whose way ended here.")
+      refused = setup.counter("refused", "Requests beyond what one neighbour, or all, are answered.")
+      withheld = setup.counter("withheld", "Answers not sent to an address that hasn't shown that it receives.")
+      skipped = [
+        .special: setup.counter("skippedSpecial", "Links, pipes, sockets and devices that were left out."),
+        .hidden: setup.counter("skippedHidden", "Files and folders left out since their names begin with a dot."),
+        .unreadable: setup.counter("skippedUnreadable", "Files and folders that could not be read."),
+        .tooLarge: setup.counter("skippedTooLarge", "Files too large, and folders too deep."),
+        .tooMany: setup.counter("skippedTooMany", "Files left out since there are too many."),
+      ]
+    }
+  }
+
+  public init(config: FileShareConfig, setup: LayerSetup<FileShare>) throws {
+    self.config = config
+    me = WireText(setup.nodeName)
+    routing = setup.find(.routing)
+    library = Library(limit: config.pieces)
+    counts = Counts(setup)
+    setup.gauge("files", "Files that are shared.") { Double($0.library.index.count) }
+    setup.gauge("bytes", "Bytes in files that are shared.") { Double($0.library.index.bytes) }
+    setup.gauge("pieces", "Pieces that are found by their hashes.") { Double($0.library.pieces.count) }
+    guard TreeShape.isChunkSize(Int(clamping: config.chunkSize.bytes)) else {
+      throw BuildError(
+        path: "layers.fileshare.chunkSize",
+        "found \(config.chunkSize), expected 4KiB, 8KiB, 16KiB, 32KiB or 64KiB")
+    }
+    declareSharing(setup)
+    declareListing(setup)
+    declareTransfers(setup)
+    setup.provide(.files, self)
+  }
+
+  /// Takes up what was shared, and looks what has changed since.
+  public func start(_ context: borrowing LayerContext<FileShare>) { startSharing(context) }
+
+  public func timerFired(_ timer: Timer, _ context: borrowing LayerContext<FileShare>) {
+    switch timer {
+    case .rescan: rescan(context)
+    case .watch: askWatches(context)
+    case .pump: pump(context)
+    case .lists: endListings(context)
+    }
+  }
+
+  public func reconfigured(_ config: FileShareConfig, _ context: borrowing LayerContext<FileShare>) {
+    self.config = config
+  }
+}
+
+extension FileShare: FilesService {
+  /// Grows whenever a file comes, goes or changes.
+  public var revision: UInt64 { library.index.revision }
+  /// How many files are held.
+  public var fileCount: Int { library.index.count }
+  /// Calls `body` for each file, folder by folder, until it answers false.
+  public func forEachFile(_ body: (HeldFile) -> Bool) {
+    library.index.forEach { _, file, folder in body(library.held(file, folder)) }
+  }
+  /// The file of this root.
+  public func file(root: Hash256) -> HeldFile? {
+    guard let place = library.index.place(root: root), let file = library.index[place],
+      let folder = library.index.folder(file.folder)
+    else { return nil }
+    return library.held(file, folder)
+  }
+}

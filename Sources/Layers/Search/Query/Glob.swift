@@ -1,0 +1,64 @@
+// Glob: a pattern with stars and question marks, matched in one pass.
+import StackCore
+
+/// A pattern for a whole name: `*` is any text, also none, `?` one character, all else itself.
+///
+/// All places in the pattern that the name so far can have led to are kept as bits of one number, so each byte of a name
+/// costs the same, whatever the pattern. There is nothing to go back to.
+struct Glob: Sendable {
+  /// The most bytes in a folded pattern, stars that follow a star not counted: bits of the number, less one.
+  static let most = 126
+
+  /// For each byte, the places whose step it makes, and those at which it may be stayed.
+  private let steps: [UInt128]
+  /// Places that stay for any byte: stars.
+  private let stars: UInt128
+  /// Places just after a question mark: they stay while its character goes on.
+  private let marks: UInt128
+  private let start: UInt128
+  private let end: UInt128
+  /// The longest run of plain bytes: what a name must hold for the pattern to match.
+  let literal: [UInt8]
+
+  /// A pattern of folded bytes; nil when it is too long.
+  init?(_ pattern: [UInt8]) {
+    var steps = [UInt128](repeating: 0, count: 256)
+    var (stars, marks): (UInt128, UInt128) = (0, 0)
+    var runs: [[UInt8]] = [[]]
+    var place = 0
+    for byte in pattern {
+      if byte == UInt8(ascii: "*") {
+        stars |= 1 << UInt128(place)
+        runs.append([])
+        continue
+      }
+      guard place < Self.most else { return nil }
+      place += 1
+      let bit = UInt128(1) << UInt128(place)
+      if byte == UInt8(ascii: "?") {
+        for lead in 0..<256 where !Self.goesOn(UInt8(lead)) { steps[lead] |= bit }
+        marks |= bit
+        runs.append([])
+      } else {
+        steps[Int(byte)] |= bit
+        runs[runs.count - 1].append(byte)
+      }
+    }
+    (self.steps, self.stars, self.marks, start, end) = (steps, stars, marks, 1, UInt128(1) << UInt128(place))
+    literal = runs.max { $0.count < $1.count } ?? []
+  }
+
+  /// Whether a byte goes on with a character that an earlier byte began.
+  private static func goesOn(_ byte: UInt8) -> Bool { byte & 0xC0 == 0x80 }
+
+  /// Whether a whole name matches.
+  func matches(_ name: UnsafeRawBufferPointer) -> Bool {
+    var state = start
+    for byte in name {
+      let stays = stars | (Self.goesOn(byte) ? marks : 0)
+      state = (state << 1) & steps[Int(byte)] | state & stays
+      if state == 0 { return false }
+    }
+    return state & end != 0
+  }
+}
