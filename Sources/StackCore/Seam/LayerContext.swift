@@ -115,6 +115,11 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
 
   /// Arms a timer; if it was armed already, it gets the new time.
   public func arm(_ timer: Layer.Timer, after delay: Duration) { slot.arm(timer, at: node.now + delay, node) }
+  /// Arms a timer for a time, or at once where that has passed; without a time it is forgotten.
+  public func arm(_ timer: Layer.Timer, at time: Instant?) {
+    guard let time else { return cancel(timer) }
+    slot.arm(timer, at: max(time, node.now), node)
+  }
   /// Forgets a timer; no matter if it wasn't armed.
   public func cancel(_ timer: Layer.Timer) { slot.cancel(timer, node) }
   /// Whether a timer is armed.
