@@ -28,7 +28,7 @@ SOURCES := $(wildcard Sources Tests examples Benchmarks Fuzz) Package.swift
 EXAMPLES := $(patsubst %/Package.swift,%,$(wildcard examples/*/Package.swift))
 
 .PHONY: help deps console-deps toolchain build run test test-core test-examples test-console lint format bench \
-  bench-console survival fuzz sanitize install clean
+  bench-console survival fuzz sanitize docs install clean
 
 help: ## Lists what can be made
 	@echo "make TARGET, where TARGET is one of:"
@@ -146,9 +146,24 @@ sanitize: toolchain deps ## Runs the tests under the address and the thread sani
 	done; \
 	echo "make sanitize: all passed"
 
-install: build ## Installs the strata command under PREFIX
+docs: toolchain deps ## Writes the pages that are made from the program: docs/cli.md, the manual page, docs/strata.proto
+	swift build --product strata
+	@mkdir -p docs/man; strata="$$(swift build --show-bin-path)/strata"; \
+	"$$strata" man > docs/man/strata.1; \
+	"$$strata" man --markdown > docs/cli.md; \
+	"$$strata" proto > docs/strata.proto
+
+install: build ## Installs the strata command, its manual page and its completions under PREFIX
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 0755 "$$(swift build $(RELEASE) --show-bin-path)/strata" "$(DESTDIR)$(PREFIX)/bin/strata"
+	install -d "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" \
+	  "$(DESTDIR)$(PREFIX)/share/zsh/site-functions" "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
+	install -m 0644 docs/man/strata.1 "$(DESTDIR)$(PREFIX)/share/man/man1/strata.1"
+	@strata="$(DESTDIR)$(PREFIX)/bin/strata"; share="$(DESTDIR)$(PREFIX)/share"; \
+	"$$strata" completion bash > "$$share/bash-completion/completions/strata"; \
+	"$$strata" completion zsh > "$$share/zsh/site-functions/_strata"; \
+	"$$strata" completion fish > "$$share/fish/vendor_completions.d/strata.fish"; \
+	echo "The strata command, its manual page and its completions are in $(DESTDIR)$(PREFIX)."
 
 clean: ## Removes all that was built
 	rm -rf .build Fuzz/.build Fuzz/Findings Benchmarks/.build $(addsuffix /.build,$(EXAMPLES))

@@ -41,7 +41,7 @@ let package = Package(
     .target(name: "StackCore", swiftSettings: strict, linkerSettings: [.linkedLibrary("m")]),
     .target(name: "StackSim", dependencies: ["StackCore"], swiftSettings: strict),
     .target(
-      name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram", "CFiles"],
+      name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CSodium", "CDatagram", "CFiles"],
       swiftSettings: strict),
     .target(
       name: "Strata",

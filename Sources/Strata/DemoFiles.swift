@@ -17,7 +17,7 @@ struct DemoFiles {
 
   /// Reads all JSON files of a folder; each must be a node's, and right.
   init(folder: String, catalog: [any ProtocolLayer.Type]) throws {
-    let names = try Self.names(in: folder).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.sorted()
+    let names = try folderNames(folder).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.sorted()
     for name in names {
       let path = "\(folder)/\(name)"
       let file = try NodeFile.read(path, catalog: catalog)
@@ -26,17 +26,6 @@ struct DemoFiles {
     }
     guard !files.isEmpty else { throw FailedError("\(folder) holds no node's file, expected some .json") }
     guard files.count <= 64 else { throw FailedError("\(folder) holds \(files.count) files, expected 64 at the most") }
-  }
-
-  fileprivate static func names(in folder: String) throws -> [String] {
-    guard let open = opendir(folder) else { throw FailedError("can't read \(folder): \(systemText(errno))") }
-    defer { closedir(open) }
-    var names: [String] = []
-    while let entry = readdir(open) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names
   }
 
   // MARK: Ports
@@ -129,6 +118,6 @@ func removeTree(_ path: String) {
     unlink(path)
     return
   }
-  for name in (try? DemoFiles.names(in: path)) ?? [] { removeTree("\(path)/\(name)") }
+  for name in (try? folderNames(path)) ?? [] { removeTree("\(path)/\(name)") }
   rmdir(path)
 }

@@ -6,7 +6,7 @@ import Testing
   static let allowed: [(folder: String, modules: Set<String>)] = [
     ("Sources/StackCore/", []),
     ("Sources/StackSim/", ["StackCore", "Synchronization"]),
-    ("Sources/StackRuntime/", ["StackCore", "Glibc", "Synchronization", "CEvent", "CSQLite", "CDatagram", "CFiles"]),
+    ("Sources/StackRuntime/", ["StackCore", "Glibc", "Synchronization", "CEvent", "CSQLite", "CSodium", "CDatagram", "CFiles"]),
     ("Sources/LayerConformance/", ["StackCore", "StackSim", "Synchronization"]),
     (
       "Sources/Strata/",

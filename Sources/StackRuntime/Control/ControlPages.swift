@@ -16,7 +16,7 @@ extension ControlPort {
         $0.neighboursPage()
       },
       page("/openapi.json", "openapi", "This document.", ["type": "object"]) { $0.openAPI() },
-      metricsRoute(), eventsRoute(), packetsRoute(), reloadRoute(), stopRoute(), healthRoute(),
+      metricsRoute(), eventsRoute(), packetsRoute(), reloadRoute(), stopRoute(), healthRoute(), proofRoute(),
     ] + configurationRoutes()
   }
 

@@ -14,6 +14,8 @@ struct ControlRoute {
   var needsToken = true
   /// Query parameters: name, what it does, schema.
   var parameters: [(name: String, summary: String, schema: JSON)] = []
+  /// Those of them that must be given.
+  var requiredParameters: [String] = []
   /// What the body holds; nil when there is none.
   var input: Schema?
   /// Whether a request without a body is as good as an empty object.

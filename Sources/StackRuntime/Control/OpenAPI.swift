@@ -74,7 +74,8 @@ extension ControlPort {
       operation["parameters"] = .array(
         route.parameters.map { parameter in
           [
-            "name": .string(parameter.name), "in": "query", "required": false,
+            "name": .string(parameter.name), "in": "query",
+            "required": .bool(route.requiredParameters.contains(parameter.name)),
             "description": .string(parameter.summary), "schema": parameter.schema,
           ]
         })

@@ -172,6 +172,7 @@ public final class RealNode {
     writable = loop.onWritable(socket.fd) { [unowned self] in self.isBlocked = false }
     timer = loop.timer { [unowned self] in self.timerFired() }
     openPeers()
+    log.attach(loop)
     note(.info, "\(options.name) listens at \(address)")
     if let control { note(.info, "the control port is http://\(control.address)") }
     node.start(at: loop.now)

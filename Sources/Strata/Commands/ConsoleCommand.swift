@@ -7,9 +7,14 @@ extension CommandLineTool {
     CommandSpec(
       name: "console", summary: "Prints the address of a running node's console, for a browser on this machine.",
       discussion: "The address holds the token that opens the control port: whoever has it can do all that you can.",
-      options: ControlClient.options, examples: ["console --config alice.json"],
+      options: ControlClient.options + [OptionSpec(name: "json", summary: "Print JSON.")],
+      examples: ["console --config alice.json"],
       action: { parsed, tool in
-        tool.console.print(try ControlClient(parsed, tool).consoleAddress)
+        let client = try ControlClient(parsed, tool)
+        // Nobody is sent to an address that another program may have by now.
+        try client.prove()
+        let address = client.consoleAddress
+        tool.console.print(parsed.has("json") ? JSON.object(["address": .string(address)]).text(pretty: true) : address)
         return 0
       })
   }

@@ -50,7 +50,6 @@ extension CommandLineTool {
   func nodeOptions(_ file: NodeFile, path: String, level: LogLevel?) -> RealNodeOptions {
     var options = RealNodeOptions(file, version: version)
     options.logLevel = level ?? file.logLevel
-    var current = file
     options.reload = { [catalog] in
       let new: NodeFile
       do throws(NodeFileError) { new = try NodeFile.read(path, catalog: catalog) } catch {
@@ -58,8 +57,7 @@ extension CommandLineTool {
       }
       let reload = RealNodeReload(
         peers: new.peers, layers: new.layers, logLevel: level == nil ? new.logLevel : nil,
-        answers: current.restartAnswers(for: new))
-      current.takeLiveKeys(of: new)
+        answers: file.restartAnswers(for: new))
       return reload
     }
     options.configuration = NodeFileChange(path: path, catalog: catalog).configuration
@@ -86,8 +84,8 @@ extension RealNodeOptions {
 }
 
 extension NodeFile {
-  /// Keys that a running node takes on from a file that was read again.
-  private static let liveKeys = ["peers", "logLevel"]
+  /// Keys that a running node takes on from a file that was read again: those that their registration calls live.
+  private static let liveKeys = Schema.of(config: CoreSettings.self).properties.filter(\.live).map(\.name)
 
   /// The core's keys that differ from those the node was started with, and are in force only after a restart.
   func restartAnswers(for new: NodeFile) -> [ReloadAnswer] {
@@ -96,15 +94,8 @@ extension NodeFile {
     // A key without a value stands in one of them only.
     let keys = old.keys + wanted.keys.filter { old[$0] == nil }
     return keys.filter { !Self.liveKeys.contains($0) && old[$0] != wanted[$0] }.map {
-      ReloadAnswer(path: $0, outcome: .needsRestart)
+      let value = old[$0].map { $0.stringValue ?? $0.text() }
+      return ReloadAnswer(path: $0, outcome: .needsRestart, message: "still \(value ?? "without a value")")
     }
-  }
-
-  /// Notes that the live keys of another reading are in force.
-  mutating func takeLiveKeys(of new: NodeFile) {
-    peers = new.peers
-    logLevel = new.logLevel
-    layers = new.layers
-    for key in Self.liveKeys { settings[key] = new.settings[key] }
   }
 }
