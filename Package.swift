@@ -74,7 +74,8 @@ let package = Package(
     .testTarget(
       name: "StackSimTests", dependencies: ["StackSim", "StackCore", "LayerConformance"], swiftSettings: strict),
     .testTarget(
-      name: "StrataTests", dependencies: ["Strata", "StackCore", "StackRuntime", "StackSim"], swiftSettings: strict),
+      name: "StrataTests",
+      dependencies: ["Strata", "PeersterVocabulary", "StackCore", "StackRuntime", "StackSim"], swiftSettings: strict),
     .testTarget(
       name: "GossipTests", dependencies: ["Gossip", "PeersterVocabulary", "StackCore", "StackSim", "LayerConformance"],
       swiftSettings: strict),

@@ -93,6 +93,6 @@ extension MetricDescription {
 }
 
 extension Node {
-  /// A metric's value by "layer.name"; nil when the node has no such metric.
-  func metricValue(_ name: String) -> Double? { metricDescriptions.first { $0.fullName == name }?.number }
+  /// A metric's value by "layer.name", of a histogram how many values it has seen; nil when there is no such metric.
+  public func metricValue(_ name: String) -> Double? { metricDescriptions.first { $0.fullName == name }?.number }
 }

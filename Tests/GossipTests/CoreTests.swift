@@ -138,18 +138,4 @@ import Testing
     #expect(early.isEmpty && late == [wait(3, 1, 40)])
     #expect(state.waits.isEmpty)
   }
-
-  @Test func aStormEmptiesOnlyItsOwnBucket() {
-    var allowances = Allowances(perSecond: 20, limit: 2)
-    let (left, right) = (Address(ipv4: 1, port: 1), Address(ipv4: 1, port: 2))
-    var now = Instant()
-    func taken(_ peer: Address) -> Int {
-      var count = 0
-      for _ in 0..<100 where allowances.take(peer, at: now) { count += 1 }
-      return count
-    }
-    #expect(taken(left) == 20 && taken(right) == 20 && taken(Address(ipv4: 1, port: 3)) == 0)
-    now = now + .milliseconds(500)
-    #expect(taken(left) == 10)
-  }
 }

@@ -47,10 +47,7 @@ final class Stage {
   }
 
   func receive(_ number: UInt32, _ message: some WireMessage, from: Address? = nil) {
-    var writer = WireWriter()
-    writer.writeTag(number, .bytes)
-    writer.writeBytes(message.encoded().span.bytes)
-    node.receive(writer.bytes, from: from ?? peer, at: now)
+    node.receive(message.packet(as: number).span.bytes, from: from ?? peer, at: now)
   }
 
   func status(_ body: [UInt8]) throws -> [String: UInt32] {
@@ -62,12 +59,8 @@ final class Stage {
     node.takeNews().compactMap { if case .event(let event) = $0, event.name == name { event.json() } else { nil } }
   }
 
-  func metric(_ name: String) -> UInt64 {
-    for metric in node.metricDescriptions where metric.name == name {
-      if case .counter(let counter) = metric.source { return counter.value }
-    }
-    return 0
-  }
+  /// A metric of Gossip; of one that isn't there nothing holds.
+  func metric(_ name: String) -> Double { node.metricValue("gossip.\(name)") ?? .nan }
 }
 
 @Suite struct PeersterNeighbourTests {

@@ -1,33 +1,17 @@
 // TreeNeighbourTests: what one node of a tree says to a neighbour that the test plays: honest, hostile, or a Peerster.
 import PeersterVocabulary
-import StackCore
 import StackSim
 import Testing
 
 @testable import Gossip
-
-/// The core's introduction, as it stands on the wire.
-private struct Introduction: WireMessage {
-  var capabilities: UInt64 = 1
-  var cookie = Fixed64(77)
-  var echo = Fixed64(0)
-  var wantsReply = false
-  var name = ""
-  mutating func fields(_ field: inout some WireFields) throws(WireError) {
-    try field(1, "capabilities", &capabilities)
-    try field(2, "cookie", &cookie)
-    try field(3, "echo", &echo)
-    try field(4, "wantsReply", &wantsReply)
-    try field(5, "name", &name)
-  }
-}
+@testable import StackCore
 
 extension Stage {
   /// A neighbour proves its address; its node's status in answer is put aside.
   fileprivate func prove(_ address: Address? = nil) throws {
-    receive(33, Introduction(wantsReply: true), from: address)
+    receive(33, Hello(cookie: Fixed64(77), wantsReply: true), from: address)
     let hello = try #require(sent().first { $0.number == 33 })
-    receive(33, Introduction(echo: try Introduction(decoding: hello.body).cookie), from: address)
+    receive(33, Hello(cookie: Fixed64(77), echo: try Hello(decoding: hello.body).cookie), from: address)
     _ = sent()
   }
   fileprivate func addressed(after time: Duration = .zero) -> [UInt32] { sent(after: time).map(\.number) }

@@ -39,33 +39,24 @@ import Testing
       .reduce(into: []) { all, byte in byte.map { all?.append($0) } }
   }
 
-  private static func packet(_ number: UInt32, _ message: some WireMessage) -> [UInt8] {
-    var writer = WireWriter()
-    writer.writeTag(number, .bytes)
-    writer.writeBytes(message.encoded().span.bytes)
-    return writer.copied()
-  }
-
   /// The packet of what a capture is said to hold.
   private static func built(_ json: JSON) throws -> [UInt8] {
     func text(_ json: JSON, _ key: String) -> WireText { WireText(json[key]?.stringValue ?? "?") }
     func number(_ json: JSON, _ key: String) -> UInt32 { UInt32(json[key]?.integerValue ?? -1) }
     if let rumor = json["Rumor"] {
-      return packet(
-        2, Rumor(origin: text(rumor, "Origin"), id: number(rumor, "ID"), text: text(rumor, "Text")))
+      return Rumor(origin: text(rumor, "Origin"), id: number(rumor, "ID"), text: text(rumor, "Text")).packet(as: 2)
     }
     if let status = json["Status"] {
       let want = (status["Want"]?.arrayValue ?? []).map {
         PeerStatus(identifier: text($0, "Identifier"), nextID: number($0, "NextID"))
       }
-      return packet(3, Status(want: want))
+      return Status(want: want).packet(as: 3)
     }
     let message = try #require(json["Private"])
-    return packet(
-      4,
-      Private(
-        origin: text(message, "Origin"), text: text(message, "Text"), destination: text(message, "Destination"),
-        hopLimit: number(message, "HopLimit")))
+    return Private(
+      origin: text(message, "Origin"), text: text(message, "Text"), destination: text(message, "Destination"),
+      hopLimit: number(message, "HopLimit")
+    ).packet(as: 4)
   }
 
   /// The packet read, and written again.
@@ -74,9 +65,9 @@ import Testing
     let tag = try #require(try reader.nextTag())
     var body = try reader.readNested()
     switch tag.number {
-    case 2: return packet(2, try Rumor(from: &body))
-    case 3: return packet(3, try Status(from: &body))
-    default: return packet(4, try Private(from: &body))
+    case 2: return try Rumor(from: &body).packet(as: 2)
+    case 3: return try Status(from: &body).packet(as: 3)
+    default: return try Private(from: &body).packet(as: 4)
     }
   }
 

@@ -75,27 +75,6 @@ import Testing
   }
 }
 
-@Suite struct RecentsTests {
-  @Test func passingsAreCountedAndTheOldestForgotten() {
-    var passings = RecentPassings(limit: 3)
-    var before: [Int] = []
-    for number in [1, 2, 3, 1, 1, 4, 1] as [UInt64] { before.append(passings.note(number)) }
-    // When the fourth came, the oldest had to go.
-    #expect(before == [0, 0, 0, 1, 2, 0, 0])
-    #expect(passings.count == 3)
-  }
-
-  @Test func eachNeighbourHasItsShareOfASecond() {
-    var takings = Takings(limit: 2)
-    let now = Instant(nanoseconds: 5_000_000_000)
-    var taken: [Bool] = []
-    for (peer, after) in [(1, 0), (1, 0), (1, 0), (2, 0), (3, 0), (3, 1)] {
-      taken.append(takings.take(Address(ipv4: UInt32(peer), port: 1), most: 2, at: now + .seconds(after)))
-    }
-    #expect(taken == [true, true, false, true, false, true])
-  }
-}
-
 @Suite struct BookTests {
   @Test func marksAreBoundedAndOutliveTheirMessages() throws {
     let book = MessageBook(storage: try SimStorage().namespace("routing", version: 1))

@@ -97,7 +97,7 @@ import Testing
     network.simulation.crash(1)
     network.simulation.run(for: .seconds(40))
     let message = Private(origin: "Go", text: "plain", destination: "node1", hopLimit: 10)
-    network.simulation.inject(packet(4, message), to: 0, from: Address(ipv4: 0xc0a8_0001, port: 5000))
+    network.simulation.inject(message.packet(as: 4), to: 0, from: Address(ipv4: 0xc0a8_0001, port: 5000))
     try network.simulation.restart(1)
     network.simulation.run(for: .seconds(60))
     #expect(network.received[1] == ["plain"])

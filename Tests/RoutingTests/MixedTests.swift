@@ -27,7 +27,7 @@ private final class Peerster {
   func publish(_ text: WireText) -> [Datagram] {
     rumors[name, default: []].append(text)
     let rumor = Rumor(origin: name, id: UInt32(rumors[name]?.count ?? 0), text: text)
-    return neighbours.map { ($0, packet(2, rumor)) }
+    return neighbours.map { ($0, rumor.packet(as: 2)) }
   }
 
   func receive(_ bytes: [UInt8], from: Address) -> [Datagram] {
@@ -47,9 +47,9 @@ private final class Peerster {
       rumors[rumor.origin, default: []].append(rumor.text)
       nextHops[rumor.origin] = from
       let bare = Rumor(origin: rumor.origin, id: rumor.id, text: rumor.text)
-      out += neighbours.filter { $0 != from }.map { ($0, packet(2, bare)) }
+      out += neighbours.filter { $0 != from }.map { ($0, bare.packet(as: 2)) }
     }
-    return out + [(from, packet(3, status))]
+    return out + [(from, status.packet(as: 3))]
   }
 
   private var status: Status {
@@ -62,10 +62,10 @@ private final class Peerster {
     for origin in rumors.keys.sorted() {
       let next = theirs[origin] ?? 1
       guard let texts = rumors[origin], next <= texts.count else { continue }
-      return [(from, packet(2, Rumor(origin: origin, id: UInt32(next), text: texts[next - 1])))]
+      return [(from, Rumor(origin: origin, id: UInt32(next), text: texts[next - 1]).packet(as: 2))]
     }
     let isBehind = theirs.keys.sorted().contains { (theirs[$0] ?? 1) > (rumors[$0]?.count ?? 0) + 1 }
-    return isBehind ? [(from, packet(3, self.status))] : []
+    return isBehind ? [(from, self.status.packet(as: 3))] : []
   }
 
   private func pass(_ message: Private) -> [Datagram] {
@@ -77,7 +77,7 @@ private final class Peerster {
     passed += 1
     let bare = Private(
       origin: message.origin, text: message.text, destination: message.destination, hopLimit: message.hopLimit - 1)
-    return [(next, packet(4, bare))]
+    return [(next, bare.packet(as: 4))]
   }
 }
 

@@ -6,14 +6,6 @@ import StackSim
 
 @testable import Routing
 
-/// A packet that holds one message.
-func packet(_ number: UInt32, _ message: some WireMessage) -> [UInt8] {
-  var writer = WireWriter()
-  writer.writeTag(number, .bytes)
-  writer.writeBytes(message.encoded().span.bytes)
-  return writer.copied()
-}
-
 /// A network of nodes with Gossip and Routing, and what each has received.
 final class Network {
   let simulation: Simulation
@@ -86,11 +78,6 @@ final class Network {
       all.map { ($0["text"]?.stringValue ?? "", $0["state"]?.stringValue ?? "") }, uniquingKeysWith: { $1 })
   }
 
-  /// What a node has counted.
-  func count(_ node: Int, _ name: String) -> UInt64 {
-    for metric in simulation.node(node)?.metricDescriptions ?? [] where metric.name == name {
-      if case .counter(let counter) = metric.source { return counter.value }
-    }
-    return 0
-  }
+  /// What a node has counted; of a counter that isn't there nothing holds.
+  func count(_ node: Int, _ name: String) -> Double { simulation.node(node)?.metricValue("routing.\(name)") ?? .nan }
 }

@@ -103,7 +103,7 @@ private final class Parrots {
   }
 
   func forge(_ message: Routed, to node: Int = 0, from: Int = 1) {
-    simulation.inject(packet(RoutingField.routed, message), to: node, from: simulation.address(of: from))
+    simulation.inject(message.packet(as: RoutingField.routed), to: node, from: simulation.address(of: from))
   }
 }
 
@@ -156,7 +156,7 @@ private final class Parrots {
     }
     // A routed message is none for the handler of plain ones, nor the other way round.
     parrots.simulation.inject(
-      packet(1_000, Parrot.Word(text: "direct")), to: 0, from: parrots.simulation.address(of: 1))
+      Parrot.Word(text: "direct").packet(as: 1_000), to: 0, from: parrots.simulation.address(of: 1))
     // And what can't be read is not confirmed, and may come again.
     parrots.forge(
       Routed(
@@ -175,7 +175,7 @@ private final class Parrots {
     parrots.forge(routed("once", id: 5))
     // Two in one datagram come before the first was taken.
     let twice =
-      packet(RoutingField.routed, routed("twice", id: 6)) + packet(RoutingField.routed, routed("twice", id: 6))
+      routed("twice", id: 6).packet(as: RoutingField.routed) + routed("twice", id: 6).packet(as: RoutingField.routed)
     parrots.simulation.inject(twice, to: 0, from: parrots.simulation.address(of: 1))
     for _ in 0..<2 { parrots.forge(routed("plain")) }
     #expect(parrots.heard[0] == ["once/0", "twice/0", "plain/0", "plain/0"])
@@ -185,7 +185,7 @@ private final class Parrots {
     let parrots = try Parrots(3, Topology(.ring))
     for (node, from) in [(0, 1), (1, 2), (2, 0)] {
       let rumor = Rumor(origin: "ghost", id: 1, text: "", hops: 3)
-      parrots.simulation.inject(packet(2, rumor), to: node, from: parrots.simulation.address(of: from))
+      parrots.simulation.inject(rumor.packet(as: 2), to: node, from: parrots.simulation.address(of: from))
     }
     var limits: [UInt32] = []
     parrots.network.onRouted = { if $0.destination == "ghost" { limits.append($0.hopLimit) } }

@@ -134,7 +134,7 @@ import Testing
     // Three nodes that each take the next one for the way to somebody.
     for (node, from) in [(0, 1), (1, 2), (2, 0)] {
       let rumor = Rumor(origin: "ghost", id: 1, text: "")
-      network.simulation.inject(packet(2, rumor), to: node, from: network.simulation.address(of: from))
+      network.simulation.inject(rumor.packet(as: 2), to: node, from: network.simulation.address(of: from))
     }
     var seen = 0
     network.onPrivate = { message in
@@ -144,14 +144,14 @@ import Testing
       }
     }
     let message = Private(origin: "x", text: "round and round", destination: "ghost", hopLimit: .max)
-    network.simulation.inject(packet(4, message), to: 0, from: network.simulation.address(of: 2))
+    network.simulation.inject(message.packet(as: 4), to: 0, from: network.simulation.address(of: 2))
     network.simulation.run(for: .seconds(5))
     #expect(seen > 0 && seen <= 31)
     // At 0 it is taken when it is for us, and else dropped.
     seen = 0
     for destination in ["node0", "ghost"] {
       let last = Private(origin: "x", text: "last", destination: WireText(destination), hopLimit: 0)
-      network.simulation.inject(packet(4, last), to: 0, from: network.simulation.address(of: 1))
+      network.simulation.inject(last.packet(as: 4), to: 0, from: network.simulation.address(of: 1))
     }
     network.simulation.run(for: .seconds(1))
     #expect(network.received[0] == ["last"] && seen == 0)
@@ -161,7 +161,7 @@ import Testing
     let network = try Network(2, Topology(.line))
     // A Peerster's rumor says nothing of hops.
     let peerster = Address(ipv4: 0xc0a8_0001, port: 5000)
-    network.simulation.inject(packet(2, Rumor(origin: "Go", id: 1, text: "hi")), to: 0, from: peerster)
+    network.simulation.inject(Rumor(origin: "Go", id: 1, text: "hi").packet(as: 2), to: 0, from: peerster)
     #expect(network.send(0, to: "Go", "hello") == "sent, no receipts")
   }
 
@@ -187,9 +187,9 @@ import Testing
       for (origin, there) in [(3, 0), (0, 3)] {
         for between in [1, 2] {
           var rumor = Rumor(origin: WireText("node\(origin)"), id: 2, text: "", hops: 0)
-          network.simulation.inject(packet(2, rumor), to: between, from: network.simulation.address(of: origin))
+          network.simulation.inject(rumor.packet(as: 2), to: between, from: network.simulation.address(of: origin))
           rumor.hops = 1
-          network.simulation.inject(packet(2, rumor), to: there, from: network.simulation.address(of: between))
+          network.simulation.inject(rumor.packet(as: 2), to: there, from: network.simulation.address(of: between))
         }
       }
       let routes = network.command(0, "routes")?["routes"]?.arrayValue ?? []
@@ -233,7 +233,7 @@ import Testing
     let network = try Network(2, Topology(.line), routing: ["rate": 50])
     for number in 0..<1_000 {
       let forged = Private(origin: "x", text: WireText("\(number)"), destination: "node0", hopLimit: 5)
-      network.simulation.inject(packet(4, forged), to: 0, from: network.simulation.address(of: 1))
+      network.simulation.inject(forged.packet(as: 4), to: 0, from: network.simulation.address(of: 1))
     }
     #expect(network.received[0]?.count == 50 && network.count(0, "tooMany") == 950)
     #expect(network.send(0, to: "node0", "I still can") == "delivered")

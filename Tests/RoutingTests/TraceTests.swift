@@ -50,7 +50,7 @@ import Testing
     let network = try Network(5, Topology(.line), routing: ["hopLimit": 2])
     #expect(trace(network, 0, "node4").result == "beyond the hop limit")
     let peerster = Address(ipv4: 0xc0a8_0001, port: 5000)
-    network.simulation.inject(packet(2, Rumor(origin: "Go", id: 1, text: "hi")), to: 1, from: peerster)
+    network.simulation.inject(Rumor(origin: "Go", id: 1, text: "hi").packet(as: 2), to: 1, from: peerster)
     network.simulation.run(for: .seconds(5))
     let found = trace(network, 0, "Go")
     #expect(found.hops == ["1 node1 20ms", "2 - -"] && found.result == "not beyond a Peerster")
@@ -76,7 +76,7 @@ import Testing
       let probe = TraceProbe(
         origin: "node1", destination: "elsewhere", hopLimit: 1, number: Fixed64(1),
         padding: Array(repeating: 0, count: padding))
-      let bytes = packet(RoutingField.probe, probe)
+      let bytes = probe.packet(as: RoutingField.probe)
       network.simulation.inject(bytes, to: 0, from: from)
       network.simulation.run(for: .milliseconds(100))
       return bytes.count

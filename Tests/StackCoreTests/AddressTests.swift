@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test(arguments: [1 as UInt64, 2, 3]) func everyValueComesBackFromItsText(seed: UInt64) throws {
-    var numbers = Numbers(state: seed)
+    var numbers = RandomStream(seed: seed)
     var previous = Address(ipv4: 0, port: 0)
     for _ in 0..<5000 {
       // Groups are zero half of the time, so that gaps of every place and length come up.
@@ -84,18 +84,6 @@ import Testing
       var bytes = Array(text.utf8)
       bytes[Int(numbers.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: numbers.next() % 128)
       if let other = Address(String(decoding: bytes, as: UTF8.self)) { #expect(Address(other.description) == other) }
-    }
-  }
-
-  /// A small generator (SplitMix64), so that a failing seed is a failing seed again.
-  struct Numbers {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-      state &+= 0x9e37_79b9_7f4a_7c15
-      var z = state
-      z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-      z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-      return z ^ (z >> 31)
     }
   }
 }

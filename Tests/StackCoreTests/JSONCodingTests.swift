@@ -31,7 +31,7 @@ private struct Everything: Codable, Hashable {
   var set: Set<String> = []
   var steps: [Step] = []
 
-  static func any(_ random: inout SeededRandom) -> Everything {
+  static func any(_ random: inout RandomStream) -> Everything {
     var value = Everything()
     value.flag = Bool.random(using: &random)
     value.tiny = Int8.random(in: .min ... .max, using: &random)
@@ -97,7 +97,7 @@ private func decodingError<T: Decodable>(_ type: T.Type, _ json: JSON, at path: 
 
 @Suite struct JSONCodingTests {
   @Test(arguments: 0..<100 as Range<UInt64>) func valuesComeBackTheSame(seed: UInt64) throws {
-    var random = SeededRandom(seed)
+    var random = RandomStream(seed: seed)
     let value = Everything.any(&random)
     let json = try JSON(encoding: value)
     #expect(try json.decode(Everything.self) == value, "seed \(seed)")
@@ -186,7 +186,7 @@ private func decodingError<T: Decodable>(_ type: T.Type, _ json: JSON, at path: 
   }
 
   @Test(arguments: 0..<200 as Range<UInt64>) func anyDurationComesBack(seed: UInt64) {
-    var random = SeededRandom(seed)
+    var random = RandomStream(seed: seed)
     let shift = Int64.random(in: 0..<63, using: &random)
     let duration = Duration(
       secondsComponent: Int64(bitPattern: random.next()) >> shift,

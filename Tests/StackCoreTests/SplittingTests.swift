@@ -347,10 +347,8 @@ final class Peersterish: ProtocolLayer {
     exchange.start()
     send(8192, exchange)
     exchange.pump()
-    var forged = WireWriter()
-    forged.writeTag(CoreField.hello, .bytes)
-    forged.writeBytes(Hello(cookie: Fixed64(666)).encoded().span.bytes)
-    exchange.nodes[0].receive(forged.copied(), from: b, at: exchange.time)
+    let forged = Hello(cookie: Fixed64(666)).packet(as: CoreField.hello)
+    exchange.nodes[0].receive(forged, from: b, at: exchange.time)
     send(8192, exchange)
     exchange.pump()
     #expect(try bulk(exchange.nodes[1]).received.count == 2)
@@ -360,15 +358,10 @@ final class Peersterish: ProtocolLayer {
   @Test func aDatagramFullOfQuestionsGetsOneAnswer() throws {
     let node = try Node.make("a", a, layers: [(Bulk.self, [:])])
     node.start(at: Instant(nanoseconds: 0))
-    for (number, body) in [
-      (CoreField.hello, Hello(wantsReply: true).encoded()), (CoreField.probe, PathProbeMessage().encoded()),
+    for question in [
+      Hello(wantsReply: true).packet(as: CoreField.hello), PathProbeMessage().packet(as: CoreField.probe),
     ] {
-      var packet = WireWriter()
-      for _ in 0..<100 {
-        packet.writeTag(number, .bytes)
-        packet.writeBytes(body.span.bytes)
-      }
-      node.receive(packet.copied(), from: address(9))
+      node.receive(Array(repeatElement(question, count: 100).joined()), from: address(9))
       #expect(node.takeDatagrams().count == 1)
     }
   }

@@ -86,7 +86,7 @@ private let smallDisk = ProcessInfo.processInfo.environment["STRATA_TEST_SMALL_D
     }
     let database = try scratch.read("node.sqlite")
     let log = try scratch.read("node.sqlite-wal")
-    var numbers = SeededNumbers(seed: 7)
+    var numbers = RandomStream(seed: 7)
     var last: UInt8 = 0
     for length in (0..<30).map({ _ in Int.random(in: 0...log.count, using: &numbers) }).sorted() {
       let image = try ScratchDirectory()

@@ -203,7 +203,7 @@ private struct Model {
   /// Random operations on two namespaces against the model, with commits and crashes in between.
   @Test(arguments: StorageKind.allCases, [1, 2, 3, 4] as [UInt64])
   func randomOperationsAgreeWithTheModel(kind: StorageKind, seed: UInt64) throws {
-    var numbers = SeededNumbers(seed: seed)
+    var numbers = RandomStream(seed: seed)
     let bench = try StorageBench(kind)
     let names = ["gossip", "file-share"]
     var layers = try names.map { try bench.storage.namespace($0, version: .max) }

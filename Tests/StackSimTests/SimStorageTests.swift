@@ -5,18 +5,6 @@ import Testing
 
 @testable import StackSim
 
-/// A small seeded source of numbers (SplitMix64).
-private struct Numbers: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-}
-
 private func keys(_ table: OrderedBytes<Int>) -> [[UInt8]] {
   var found: [[UInt8]] = []
   table.scan(from: []) { key, _ in
@@ -28,7 +16,7 @@ private func keys(_ table: OrderedBytes<Int>) -> [[UInt8]] {
 
 @Suite struct OrderedBytesTests {
   @Test func bytesAreOrderedLikeBytes() {
-    var numbers = Numbers(state: 5)
+    var numbers = RandomStream(seed: 5)
     for _ in 0..<2000 {
       let count = Int.random(in: 0...20, using: &numbers)
       var left = (0..<count).map { _ in UInt8.random(in: 0...255, using: &numbers) }
@@ -42,7 +30,7 @@ private func keys(_ table: OrderedBytes<Int>) -> [[UInt8]] {
   }
 
   @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64]) func randomOperationsAgreeWithTheModel(seed: UInt64) {
-    var numbers = Numbers(state: seed)
+    var numbers = RandomStream(seed: seed)
     var table = OrderedBytes<Int>()
     var model: [[UInt8]: Int] = [:]
     // Alternately mostly growing and mostly shrinking, so that blocks split and join again.

@@ -1,102 +1,13 @@
 // PeersterTests: packets that real Peersters sent, decoded by layers that register their messages.
 import Foundation
+import PeersterVocabulary
 import StackCore
 import Testing
 
 @testable import Strata
 
-/// The Peersters' messages, as a layer of either year would register them.
+/// The Peersters' messages that no layer here speaks, as one of either year would register them.
 enum Peerster {
-  struct Rumor: WireMessage {
-    var origin = ""
-    var id: UInt32 = 0
-    var text = ""
-    mutating func fields(_ field: inout some WireFields) throws(WireError) {
-      try field(1, "origin", &origin)
-      try field(2, "id", &id)
-      try field(3, "text", &text)
-    }
-  }
-  struct PeerStatus: WireMessage {
-    var identifier = ""
-    var nextID: UInt32 = 0
-    mutating func fields(_ field: inout some WireFields) throws(WireError) {
-      try field(1, "identifier", &identifier)
-      try field(2, "nextID", &nextID)
-    }
-  }
-  struct Status: WireMessage {
-    var want: [PeerStatus] = []
-    mutating func fields(_ field: inout some WireFields) throws(WireError) { try field(1, "want", &want) }
-  }
-  struct Private: WireMessage {
-    var origin = ""
-    var id: UInt32 = 0
-    var text = ""
-    var destination = ""
-    var hopLimit: UInt32 = 0
-    mutating func fields(_ field: inout some WireFields) throws(WireError) {
-      try field(1, "origin", &origin)
-      try field(2, "id", &id)
-      try field(3, "text", &text)
-      try field(4, "destination", &destination)
-      try field(5, "hopLimit", &hopLimit)
-    }
-  }
-  struct DataRequest: WireMessage {
-    var origin = ""
-    var destination = ""
-    var hopLimit: UInt32 = 0
-    var hashValue: [UInt8] = []
-    mutating func fields(_ field: inout some WireFields) throws(WireError) {
-      try field(1, "origin", &origin)
-      try field(2, "destination", &destination)
-      try field(3, "hopLimit", &hopLimit)
-      try field(4, "hashValue", &hashValue)
-    }
-  }
-  struct DataReply: WireMessage {
-    var request = DataRequest()
-    var data: [UInt8] = []
-    mutating func fields(_ field: inout some WireFields) throws(WireError) {
-      try request.fields(&field)
-      try field(5, "data", &data)
-    }
-  }
-  struct SearchRequest: WireMessage {
-    var origin = ""
-    var budget: UInt64 = 0
-    var keywords: [String] = []
-    mutating func fields(_ field: inout some WireFields) throws(WireError) {
-      try field(1, "origin", &origin)
-      try field(2, "budget", &budget)
-      try field(3, "keywords", &keywords)
-    }
-  }
-  struct SearchResult: WireMessage {
-    var fileName = ""
-    var metafileHash: [UInt8] = []
-    var chunkMap: [UInt64] = []
-    var chunkCount: UInt64 = 0
-    mutating func fields(_ field: inout some WireFields) throws(WireError) {
-      try field(1, "fileName", &fileName)
-      try field(2, "metafileHash", &metafileHash)
-      try field(3, "chunkMap", &chunkMap)
-      try field(4, "chunkCount", &chunkCount)
-    }
-  }
-  struct SearchReply: WireMessage {
-    var origin = ""
-    var destination = ""
-    var hopLimit: UInt32 = 0
-    var results: [SearchResult] = []
-    mutating func fields(_ field: inout some WireFields) throws(WireError) {
-      try field(1, "origin", &origin)
-      try field(2, "destination", &destination)
-      try field(3, "hopLimit", &hopLimit)
-      try field(4, "results", &results)
-    }
-  }
   struct File: WireMessage {
     var name = ""
     var size: Int64 = 0
@@ -163,20 +74,6 @@ enum Peerster {
   }
 }
 
-/// What both years have.
-final class PeersterBoth: ProtocolLayer {
-  static let manifest = LayerManifest("peerster", "What Peersters of both years say.")
-  init(config: NoConfig, setup: LayerSetup<PeersterBoth>) {
-    setup.sends(2, Peerster.Rumor.self)
-    setup.sends(3, Peerster.Status.self)
-    setup.sends(4, Peerster.Private.self)
-    setup.sends(5, Peerster.DataRequest.self)
-    setup.sends(6, Peerster.DataReply.self)
-    setup.sends(7, Peerster.SearchRequest.self)
-    setup.sends(8, Peerster.SearchReply.self)
-  }
-}
-
 /// What those of 2018 have.
 final class Peerster2018: ProtocolLayer {
   static let manifest = LayerManifest("peerster2018", "What Peersters of 2018 say.")
@@ -195,8 +92,8 @@ final class Peerster2019: ProtocolLayer {
   }
 }
 
-/// Layers with the messages of 2018.
-var peersterCatalog: [any ProtocolLayer.Type] { [PeersterBoth.self, Peerster2018.self] }
+/// Our layers, and others with the rest of the messages of 2018.
+var peersterCatalog: [any ProtocolLayer.Type] { Catalog.standard + [Peerster2018.self] }
 
 @Suite struct PeersterTests {
   /// Captured packets stand beside the repository, where they are handed out; they are not part of it.
@@ -216,7 +113,8 @@ var peersterCatalog: [any ProtocolLayer.Type] { [PeersterBoth.self, Peerster2018
       let json = try JSON.parse(try readFile("\(Self.folder)/\(file)"))
       let year: any ProtocolLayer.Type = file.contains("2018") ? Peerster2018.self : Peerster2019.self
       for sample in json["samples"]?.arrayValue ?? [] {
-        let said = strata("wire", "decode", sample["hex"]?.stringValue ?? "", catalog: [PeersterBoth.self, year])
+        let said = strata(
+          "wire", "decode", sample["hex"]?.stringValue ?? "", catalog: Catalog.standard + [year])
         #expect(said.status == 0, "\(file): \(said.errors)")
         let found = Self.plain(try JSON.parse(said.output))
         let expected = Self.plain(sample["decoded"] ?? .null)

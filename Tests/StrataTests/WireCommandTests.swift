@@ -7,16 +7,6 @@ import Testing
 @testable import Strata
 
 @Suite struct WireCommandTests {
-  /// A packet with one message in a field.
-  private func packet(_ number: UInt32, _ message: some WireMessage) -> [UInt8] {
-    var writer = WireWriter()
-    writer.writeTag(number, .bytes)
-    let start = writer.beginNested()
-    message.encode(into: &writer)
-    writer.endNested(start)
-    return writer.copied()
-  }
-
   private func decode(_ bytes: [UInt8]) throws -> JSON {
     let said = strata("wire", "decode", bytes.hex)
     guard said.status == 0 else { throw FailedError(said.errors) }
@@ -27,7 +17,7 @@ import Testing
     let branch = Tree.Branch(
       name: "root", branches: [.init(name: "twig"), .init(name: "leaf", line: .init(number: -5))],
       signed: -7, exact: Fixed64(.max), part: 0.5, hash: Hash256(), yes: true)
-    let json = try decode(packet(1002, branch))["branch"]
+    let json = try decode(branch.packet(as: 1002))["branch"]
     #expect(json?["name"] == "root" && json?["signed"] == -7 && json?["yes"] == true && json?["part"] == 0.5)
     #expect(json?["exact"] == JSON(UInt64.max))
     #expect(json?["hash"]?.stringValue == String(repeating: "0", count: 64))
@@ -36,7 +26,7 @@ import Testing
   }
 
   @Test("Numbers in a list may be packed or not") func packed() throws {
-    let packed = try decode(packet(1000, Chat.Line(text: "x", ids: [1, 300])))
+    let packed = try decode(Chat.Line(text: "x", ids: [1, 300]).packet(as: 1000))
     #expect(packed["line"] == ["text": "x", "ids": [1, 300]])
     // Field 1000 with 1: "x", and field 2 twice as single numbers.
     let single = try decode([0xC2, 0x3E, 0x08, 0x0A, 0x01, 0x78, 0x10, 0x01, 0x10, 0xAC, 0x02])
@@ -110,7 +100,7 @@ import Testing
 
   @Test("A file may hold the hex or the bytes") func files() throws {
     let folder = try TestFolder()
-    let bytes = packet(1000, Chat.Line(text: "x", ids: []))
+    let bytes = Chat.Line(text: "x", ids: []).packet(as: 1000)
     let hex = try folder.write("packet.hex", bytes.map { [$0].hex }.joined(separator: " ") + "\n")
     #expect(FileManager.default.createFile(atPath: folder.path + "/packet.bin", contents: Data(bytes)))
     for path in [hex, folder.path + "/packet.bin"] {

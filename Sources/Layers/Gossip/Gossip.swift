@@ -37,30 +37,26 @@ public final class Gossip: ProtocolLayer {
   let me: WireText
   var log: RumorLog
   var mongering = MongeringState()
-  var allowances: Allowances
+  /// How many statuses each neighbour may still have answered, and how many messages about the tree it may send.
+  var allowances: RateLimiter
+  var treeAllowances: RateLimiter
   var owed: [Owed] = []
   var simples = RecentSimples()
   var follows: [Follow] = []
   /// To which Peersters a rumor beyond a gap was offered lately, and when.
   var gapOffers: [Address: Instant] = [:]
   /// Which refused texts were reported lately.
-  var reported: [UInt64] = []
+  var reported = Recents<UInt64, Void>(limit: 256)
   /// What is said of rumors that are gone before we have seen them.
   var history = HistoryClaims()
   /// The backlogs that go to neighbours.
   var flows: [NeighbourFlow] = []
   /// When we last began an exchange of ranges with a neighbour that has not answered it.
   var openings: [Address: Instant] = [:]
-  /// Whether nothing of our own was in storage, and when we started.
-  var isFresh = false
-  var startedAt = Instant()
-  /// What other layers asked to publish before neighbours could say which of our IDs they know.
-  var early: [PublishRumor] = []
+  var ownIDs = OwnIDs()
   /// The rank with which the next full status to a Peerster goes on.
   var rotation = 0
   var tree = BroadcastTree()
-  /// How many messages about the tree each neighbour may still send.
-  var treeAllowances: Allowances
   let counts: Counts
   let treeCounts: TreeCounts
 
@@ -111,8 +107,8 @@ public final class Gossip: ProtocolLayer {
     self.config = config
     me = WireText(setup.nodeName)
     log = RumorLog(limits: Self.limits(config))
-    allowances = Allowances(perSecond: config.statuses)
-    treeAllowances = Allowances(perSecond: config.statuses)
+    allowances = RateLimiter(perSecond: config.statuses, burst: Self.leastAtOnce)
+    treeAllowances = allowances
     counts = Counts(setup)
     treeCounts = TreeCounts(setup)
     setup.gauge("origins", "Origins that are known.") { Double($0.log.clock.count) }
@@ -143,6 +139,9 @@ public final class Gossip: ProtocolLayer {
     setup.provide(.gossip, self)
   }
 
+  /// So many statuses of a neighbour are answered at once, however few a second.
+  private static let leastAtOnce = 16
+
   static func limits(_ config: GossipConfig) -> RumorLog.Limits {
     RumorLog.Limits(origins: config.origins, gap: UInt32(clamping: config.gap))
   }
@@ -151,13 +150,13 @@ public final class Gossip: ProtocolLayer {
 
   /// Takes up the log where the last run left it, and tells a neighbour what has been seen.
   public func start(_ context: borrowing LayerContext<Gossip>) {
-    startedAt = context.now
+    ownIDs.startedAt = context.now
     var found: [(WireText, RumorLog.Run)] = []
     do { try RumorStore(storage: context.storage).load { found.append(($0, $1)) } } catch { failed(error, context) }
     // In the order of the names, so that each finds its place at the end.
     for (origin, run) in found.sorted(by: { $0.0 < $1.0 }) { log.load(origin, run, at: context.now) }
-    isFresh = log.run(of: me) == nil
-    if isFresh { askForOwnIDs(context) }
+    ownIDs.isFresh = log.run(of: me) == nil
+    if ownIDs.isFresh { askForOwnIDs(context) }
     if config.spread == .tree {
       startTree(context)
     } else if config.antiEntropy > .zero {
@@ -184,8 +183,8 @@ public final class Gossip: ProtocolLayer {
   public func reconfigured(_ config: GossipConfig, _ context: borrowing LayerContext<Gossip>) {
     self.config = config
     log.limits = Self.limits(config)
-    allowances.perSecond = Double(config.statuses)
-    treeAllowances.perSecond = Double(config.statuses)
+    allowances.set(perSecond: config.statuses, burst: Self.leastAtOnce)
+    treeAllowances.set(perSecond: config.statuses, burst: Self.leastAtOnce)
     sweep(context)
   }
 

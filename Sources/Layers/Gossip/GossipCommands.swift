@@ -108,11 +108,7 @@ extension Gossip {
       guard input.topic == nil else {
         throw CommandError(.invalid, "a simple message has no topic; publish without one, or set simple to false")
       }
-      let simple = Simple(originalName: me, relayPeerAddr: "", contents: WireText(input.text))
-      // Said again on purpose: it goes out, and what comes back is still an echo.
-      _ = simples.isNew(simple, at: context.now)
-      passOn(simple, except: nil, context)
-      context.publish(SimpleHeard(name: me, contents: simple.contents, from: nil), on: SimpleHeard.port)
+      saySimply(WireText(input.text), context)
       return Published(origin: me)
     }
     guard let id = publish(WireText(input.text), topic: input.topic.map { WireText($0) }, context) else {
@@ -125,15 +121,8 @@ extension Gossip {
   func asked(_ request: PublishRumor, _ context: borrowing LayerContext<Gossip>) {
     // Route rumors are of no use where nothing but simple messages is spoken.
     if config.simple { return }
-    if context.isArmed(.ownIDs), early.count < 64 { return early.append(request) }
+    if context.isArmed(.ownIDs), ownIDs.early.count < 64 { return ownIDs.early.append(request) }
     _ = publish(request.text, topic: request.topic, context)
-  }
-
-  /// Publishes what waited for neighbours to say which of our IDs they know.
-  func publishEarly(_ context: borrowing LayerContext<Gossip>) {
-    let waited = early
-    early = []
-    for request in waited { asked(request, context) }
   }
 
   /// Publishes a rumor. It is stored before it leaves, since the node sends nothing before it has committed.

@@ -1,5 +1,4 @@
-// GossipConfig: the settings of Gossip, its events, and the messages that only Strata nodes understand.
-import PeersterVocabulary
+// GossipConfig: the settings of Gossip.
 import StackCore
 
 /// How much of the past is kept.
@@ -14,6 +13,19 @@ public struct RumorRetention: LayerConfig, Hashable {
   public var bytes = ByteCount.gib(1)
   @Setting("How long a rumor is kept; 0: as long as there is room.", in: .zero ... .seconds(864_000_000), live: true)
   public var age = Duration.zero
+
+  public init() {}
+}
+
+/// How the tree works.
+public struct TreeSettings: LayerConfig, Hashable {
+  @Setting("How long announcements wait for others to go with them.", in: .milliseconds(1) ... .seconds(60), live: true)
+  public var announceDelay = Duration.milliseconds(50)
+  @Setting("How long an announced rumor may take to come by itself.", in: .milliseconds(2) ... .seconds(60), live: true)
+  public var graftTimeout = Duration.milliseconds(300)
+  @Setting(
+    "By how many hops a path must be shorter to take the place of another; 0: none does.", in: 0...64, live: true)
+  public var shorterBy = 4
 
   public init() {}
 }
@@ -53,65 +65,4 @@ public struct GossipConfig: LayerConfig {
   public var tree = TreeSettings()
 
   public init() {}
-}
-
-/// A simple message was heard.
-public struct SimpleHeard: Codable, Sendable {
-  /// Who said it first, what was said, and who brought it.
-  public var name: WireText
-  public var contents: WireText
-  public var from: Address?
-  static let port = EventPort<SimpleHeard>("simple", "A simple message was heard for the first time.")
-}
-
-/// A rumor was told to a neighbour.
-public struct Mongering: Codable, Sendable {
-  /// Which rumor, and to whom.
-  public var origin: WireText
-  public var id: UInt32
-  public var with: Address
-  static let port = EventPort<Mongering>("mongering", "A rumor was told to a neighbour.")
-}
-
-/// A neighbour has seen what we have seen.
-public struct InSync: Codable, Sendable {
-  /// Who.
-  public var with: Address
-  static let port = EventPort<InSync>("in-sync", "A neighbour has seen what we have seen.")
-}
-
-/// The coin was flipped that decides whether a rumor is told on.
-public struct CoinFlipped: Codable, Sendable {
-  /// Which rumor.
-  public var origin: WireText
-  public var id: UInt32
-  /// To whom it goes next; nobody when the coin said no.
-  public var next: Address?
-  static let port = EventPort<CoinFlipped>("coin", "A coin decided whether a rumor is told on.")
-}
-
-/// An origin was heard of for the first time.
-public struct OriginDiscovered: Codable, Sendable {
-  /// Its name, and who told.
-  public var origin: WireText
-  public var from: Address?
-  static let port = EventPort<OriginDiscovered>("origin", "An origin was heard of for the first time.")
-}
-
-/// A second text came under the same origin and ID.
-public struct Equivocation: Codable, Sendable {
-  /// Whose rumor, its number, and the text that was refused.
-  public var origin: WireText
-  public var id: UInt32
-  public var refused: WireText
-  /// Who brought it.
-  public var from: Address
-  static let port = EventPort<Equivocation>("equivocation", "A second text came under the same origin and ID.")
-}
-
-/// Packet fields of Gossip that only Strata nodes understand.
-enum GossipField {
-  static let batch: UInt32 = 64
-  static let ranges: UInt32 = 70
-  static let seen: UInt32 = 71
 }

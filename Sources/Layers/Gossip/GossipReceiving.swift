@@ -1,37 +1,8 @@
-// GossipReceiving: what Gossip does with rumors, batches and simple messages that come in, and what it keeps of them.
+// GossipReceiving: what Gossip does with rumors and batches that come in.
 import PeersterVocabulary
 import StackCore
 
-/// The simple messages heard of late, by a hash, so that none goes round in circles.
-struct RecentSimples {
-  private var known: Set<UInt64> = []
-  private var order: [(hash: UInt64, at: Instant)] = []
-  /// How many are remembered, and for how long. The same words said again within that time are taken for an echo.
-  static let limit = 4_096
-  static let window = Duration.seconds(60)
-
-  /// Whether a message is heard for the first time.
-  mutating func isNew(_ simple: Simple, at now: Instant) -> Bool {
-    let old = order.prefix { now - $0.at > Self.window }.count
-    // A good part at once, so that each costs little.
-    if old > 256 || old == order.count || order.count >= Self.limit {
-      let gone = max(old, order.count >= Self.limit ? Self.limit / 4 : 0)
-      for entry in order.prefix(gone) { known.remove(entry.hash) }
-      order.removeFirst(gone)
-    }
-    let hash = stableHash(simple.originalName.bytes + [0xff] + simple.contents.bytes)
-    if known.contains(hash), let last = order.last(where: { $0.hash == hash }), now - last.at <= Self.window {
-      return false
-    }
-    known.insert(hash)
-    order.append((hash, now))
-    return true
-  }
-}
-
 extension Gossip {
-  // MARK: Rumors
-
   func heardRumor(_ rumor: Rumor, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
     if config.spread == .tree, context.neighbour(peer)?.isProven == true {
       return heardPushed(rumor, from: peer, context)
@@ -141,92 +112,10 @@ extension Gossip {
       }
       counts.equivocations.add()
       let mark = stableHash(rumor.origin.bytes + [0xff] + rumor.text.bytes) ^ UInt64(rumor.id)
-      guard !reported.contains(mark) else { return false }
-      if reported.count >= 256 { reported.removeFirst(64) }
-      reported.append(mark)
+      guard reported.note(mark, ()) == nil else { return false }
       context.publish(
         Equivocation(origin: rumor.origin, id: rumor.id, refused: rumor.text, from: peer), on: Equivocation.port)
     } catch { failed(error, context) }
     return false
-  }
-
-  // MARK: Retention
-
-  /// Drops of an origin, and of the one with the most, what is more than retention allows. A sixteenth more goes, so
-  /// that this is not done for each rumor.
-  private func retain(_ origin: WireText, _ context: borrowing LayerContext<Gossip>) {
-    let limits = config.retention
-    if let run = log.run(of: origin) {
-      let isOver = Int(run.count) > limits.originCount || run.bytes > UInt64(limits.originBytes.bytes)
-      if isOver {
-        trim(
-          origin, count: limits.originCount - limits.originCount / 16,
-          bytes: UInt64(limits.originBytes.bytes / 16 * 15), since: nil, context)
-      }
-    }
-    if log.count > limits.count, let largest = log.largest(byBytes: false), let run = log.run(of: largest) {
-      trim(largest, count: Int(run.count) - max(1, log.count - limits.count + limits.count / 64), context)
-    }
-    if log.bytes > UInt64(limits.bytes.bytes), let largest = log.largest(byBytes: true),
-      let run = log.run(of: largest)
-    {
-      let excess = log.bytes - UInt64(limits.bytes.bytes) + UInt64(limits.bytes.bytes / 64)
-      trim(largest, bytes: run.bytes - min(run.bytes, excess), context)
-    }
-  }
-
-  /// Drops an origin's oldest rumors until no more than so many, of so many bytes, and none from before, are left.
-  private func trim(
-    _ origin: WireText, count: Int = .max, bytes: UInt64 = .max, since: Instant? = nil,
-    _ context: borrowing LayerContext<Gossip>
-  ) {
-    guard let run = log.run(of: origin) else { return }
-    let store = RumorStore(storage: context.storage)
-    var first = run.next
-    var left: UInt64 = 0
-    var oldest = run.newest
-    do {
-      try store.scan(origin, from: run.first) { id, rumor in
-        let before = rumor.written - min(rumor.written, UInt64(rumor.rumor(origin, id).logSize))
-        let rest = run.written - min(run.written, before)
-        guard Int(run.next - id) <= max(0, count), rest <= bytes, since.map({ rumor.heard >= $0 }) ?? true else {
-          return true
-        }
-        (first, left, oldest) = (id, rest, rumor.heard)
-        return false
-      }
-      try store.drop(origin, below: first, written: run.written)
-    } catch { return failed(error, context) }
-    counts.dropped.add(UInt64(first - run.first))
-    log.drop(origin, below: first, bytesLeft: left, oldest: oldest)
-  }
-
-  /// Does what needs doing now and then.
-  func sweep(_ context: borrowing LayerContext<Gossip>) {
-    let now = context.now
-    log.expireHeld(before: now - .seconds(60))
-    gapOffers = gapOffers.filter { now - $0.value < .seconds(60) }
-    openings = openings.filter { now - $0.value < .seconds(60) }
-    guard config.retention.age > .zero else { return }
-    let cutoff = now - config.retention.age
-    for entry in log.clock.entries {
-      guard let run = log.run(of: entry.identifier), run.count > 0, run.oldest < cutoff else { continue }
-      trim(entry.identifier, since: cutoff, context)
-    }
-  }
-
-  // MARK: Simple messages
-
-  func heardSimple(_ simple: Simple, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
-    guard simples.isNew(simple, at: context.now) else { return }
-    context.publish(
-      SimpleHeard(name: simple.originalName, contents: simple.contents, from: peer), on: SimpleHeard.port)
-    if config.simple { passOn(simple, except: peer, context) }
-  }
-
-  func passOn(_ simple: Simple, except: Address?, _ context: borrowing LayerContext<Gossip>) {
-    var ours = simple
-    ours.relayPeerAddr = WireText("\(context.address)")
-    context.sendToNeighbours(ours, as: PeersterField.simple, except: except)
   }
 }

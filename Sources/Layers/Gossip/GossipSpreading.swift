@@ -44,9 +44,7 @@ extension Gossip {
     context.publish(CoinFlipped(origin: wait.origin, id: wait.id, next: next), on: CoinFlipped.port)
   }
 
-  func armAnswers(_ context: borrowing LayerContext<Gossip>) {
-    if let next = mongering.nextDeadline { context.arm(.answers, after: max(.zero, next - context.now)) }
-  }
+  func armAnswers(_ context: borrowing LayerContext<Gossip>) { context.arm(.answers, at: mongering.nextDeadline) }
 
   /// A random neighbour.
   func pick(except peer: Address?, _ context: borrowing LayerContext<Gossip>) -> Address? {

@@ -70,25 +70,27 @@ struct StoredMessage: WireMessage {
 struct MessageBook {
   let storage: any LayerStorage
 
-  static func bytes(_ number: UInt64) -> [UInt8] {
-    stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: number >> UInt64($0)) }
+  /// A key: some bytes, and a number behind them.
+  static func key(_ prefix: [UInt8], _ number: UInt64) -> [UInt8] {
+    var key = prefix
+    key.append(ordered: number)
+    return key
   }
-  static func number(_ key: [UInt8]) -> UInt64 { key.suffix(8).reduce(0) { $0 << 8 | UInt64($1) } }
-  private static func key(_ number: UInt64) -> [UInt8] { [1] + bytes(number) }
+  static func number(_ key: [UInt8]) -> UInt64 { UInt64(ordered: key.suffix(8)) }
   private static func mark(_ origin: WireText, _ messageID: UInt64) -> [UInt8] {
-    [2] + origin.bytes.prefix(Rumor.longestOrigin) + bytes(messageID)
+    key([2] + origin.bytes.prefix(Rumor.longestOrigin), messageID)
   }
 
   func get(_ number: UInt64) throws(StorageError) -> StoredMessage? {
-    guard let value = try storage.get(Self.key(number)) else { return nil }
+    guard let value = try storage.get(Self.key([1], number)) else { return nil }
     return try? StoredMessage(decoding: value)
   }
 
   func set(_ number: UInt64, _ message: StoredMessage) throws(StorageError) {
-    try storage.set(Self.key(number), message.encoded())
+    try storage.set(Self.key([1], number), message.encoded())
   }
 
-  func remove(_ number: UInt64) throws(StorageError) { try storage.remove(Self.key(number)) }
+  func remove(_ number: UInt64) throws(StorageError) { try storage.remove(Self.key([1], number)) }
 
   /// Visits all messages, the newest first, until the body answers false.
   func scan(reversed: Bool = true, _ body: (UInt64, StoredMessage) -> Bool) throws(StorageError) {
@@ -126,69 +128,15 @@ struct MessageBook {
     _ origin: WireText, _ messageID: UInt64, marks: inout Range<UInt64>, most: Int
   ) throws(StorageError) {
     let mark = Self.mark(origin, messageID)
-    try storage.set(mark, Self.bytes(marks.upperBound))
-    try storage.set([3] + Self.bytes(marks.upperBound), mark)
+    try storage.set(mark, Self.key([], marks.upperBound))
+    try storage.set(Self.key([3], marks.upperBound), mark)
     marks = marks.lowerBound..<marks.upperBound + 1
     // Two at a time, so that a limit that was lowered is met in the end.
     for _ in 0..<2 where marks.count > most {
-      let key = [3] + Self.bytes(marks.lowerBound)
+      let key = Self.key([3], marks.lowerBound)
       if let mark = try storage.get(key) { try storage.remove(mark) }
       try storage.remove(key)
       marks = marks.lowerBound + 1..<marks.upperBound
-    }
-  }
-}
-
-/// A message that a mailbox keeps, as it stands in storage.
-struct KeptMessage: WireMessage {
-  var text: Private?
-  var message: Routed?
-  var at = Instant()
-  /// For one of our own: its number in the book, or the layer that sent it and its token.
-  var number: UInt64?
-  var layer: String?
-  var token: Fixed64?
-
-  mutating func fields(_ field: inout some WireFields) throws(WireError) {
-    try field(1, "text", &text)
-    try field(2, "message", &message)
-    try field(3, "at", &at)
-    try field(4, "number", &number)
-    try field(5, "layer", &layer)
-    try field(6, "token", &token)
-  }
-
-  var parcel: Parcel? {
-    get { text.map { .text($0) } ?? message.map { .message($0) } }
-    set {
-      (text, message) = (nil, nil)
-      if case .text(let private_)? = newValue { text = private_ }
-      if case .message(let routed)? = newValue { message = routed }
-    }
-  }
-}
-
-/// What a mailbox keeps, in storage, under 4 and a number.
-struct MailboxStore {
-  let storage: any LayerStorage
-  private static func key(_ number: UInt64) -> [UInt8] { [4] + MessageBook.bytes(number) }
-
-  func get(_ number: UInt64) throws(StorageError) -> KeptMessage? {
-    guard let value = try storage.get(Self.key(number)) else { return nil }
-    return try? KeptMessage(decoding: value)
-  }
-
-  func set(_ number: UInt64, _ message: KeptMessage) throws(StorageError) {
-    try storage.set(Self.key(number), message.encoded())
-  }
-
-  func remove(_ number: UInt64) throws(StorageError) { try storage.remove(Self.key(number)) }
-
-  /// Visits all that is kept, the oldest first.
-  func scan(_ body: (UInt64, KeptMessage) -> Void) throws(StorageError) {
-    try storage.scan(from: [4], upTo: [5], reversed: false, limit: .max) { key, value in
-      if let message = try? KeptMessage(decoding: value) { body(MessageBook.number(key), message) }
-      return true
     }
   }
 }

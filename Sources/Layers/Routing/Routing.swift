@@ -40,9 +40,11 @@ public final class Routing: ProtocolLayer, RoutingService {
   var mailbox: Mailbox
   var nextKept: UInt64 = 1
   var traces: [Trace] = []
-  var passings = RecentPassings()
-  var takings = Takings()
-  var routedTakings = Takings()
+  /// How often messages, by their numbers, have passed through here of late.
+  var passings = Recents<UInt64, Int>(limit: 4_096)
+  /// How many messages each neighbour may still have taken; those of other layers count apart.
+  var takings: RateLimiter
+  var routedTakings: RateLimiter
   let counts: Counts
 
   /// The metrics of the layer.
@@ -84,6 +86,8 @@ public final class Routing: ProtocolLayer, RoutingService {
     gossip = try setup.require(.gossip)
     counts = Counts(setup)
     mailbox = Mailbox(limits: config.mailboxLimits)
+    takings = RateLimiter(perSecond: config.rate)
+    routedTakings = RateLimiter(perSecond: config.routedRate)
     setup.gauge("routes", "Origins to which there is a way.") { Double($0.table.count) }
     setup.gauge("pending", "Messages whose receipts are awaited.") { Double($0.pending.count) }
     setup.gauge("mailboxCount", "Messages in the mailbox.") { Double($0.mailbox.entries.count) }
@@ -138,6 +142,8 @@ public final class Routing: ProtocolLayer, RoutingService {
 
   public func reconfigured(_ config: RoutingConfig, _ context: borrowing LayerContext<Routing>) {
     self.config = config
+    takings.set(perSecond: config.rate)
+    routedTakings.set(perSecond: config.routedRate)
     mailbox.limits = config.mailboxLimits
     for entry in mailbox.shrink() { letGo(entry, .gaveWay, context) }
   }

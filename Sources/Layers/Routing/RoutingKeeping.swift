@@ -40,8 +40,7 @@ extension Routing {
   }
 
   private func armMailbox(_ context: borrowing LayerContext<Routing>) {
-    guard let next = mailbox.nextDue else { return context.cancel(.mailbox) }
-    context.arm(.mailbox, after: max(Self.pause, next - context.now))
+    context.arm(.mailbox, at: mailbox.nextDue.map { max($0, context.now + Self.pause) })
   }
 
   // MARK: Taking in

@@ -10,8 +10,22 @@ enum RoutingField {
   static let probeReply: UInt32 = 99
 }
 
+/// A message with a sender, a receiver and a hop limit, which Strata nodes pass on.
+protocol Steered: WireMessage {
+  var origin: WireText { get }
+  var destination: WireText { get }
+  var hopLimit: UInt32 { get set }
+}
+
+extension Steered {
+  /// Whether its names can be ones.
+  var isSound: Bool {
+    origin.bytes.count <= Rumor.longestOrigin && destination.bytes.count <= Rumor.longestOrigin
+  }
+}
+
 /// Tells the sender of a message what has become of it.
-struct Receipt: WireMessage, Hashable {
+struct Receipt: Steered, Hashable {
   /// What it tells.
   enum Standing: UInt32, CaseIterable { case delivered, kept, letGo }
 
@@ -64,7 +78,7 @@ struct Routed: WireMessage, Hashable {
 }
 
 /// Asks the node at which its hop limit ends to answer.
-struct TraceProbe: WireMessage, Hashable {
+struct TraceProbe: Steered, Hashable {
   var origin: WireText = ""
   var destination: WireText = ""
   var hopLimit: UInt32 = 0
@@ -82,7 +96,7 @@ struct TraceProbe: WireMessage, Hashable {
 }
 
 /// Answers a probe.
-struct TraceReply: WireMessage, Hashable {
+struct TraceReply: Steered, Hashable {
   /// Who answers, and who asked.
   var origin: WireText = ""
   var destination: WireText = ""

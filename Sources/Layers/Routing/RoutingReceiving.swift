@@ -12,6 +12,8 @@ struct Arrival {
 }
 
 extension Routing {
+  /// A hop limit above this counts as this: the longest way that anybody's messages may take.
+  static let mostHops: UInt32 = 32
   /// How many arrivals wait for their layers; they do so within one round only.
   private static let mostArrivals = 1_024
 
@@ -21,14 +23,14 @@ extension Routing {
   }
 
   func heardRouted(_ message: Routed, from peer: Address, _ context: borrowing LayerContext<Routing>) {
-    guard routedTakings.take(peer, most: config.routedRate, at: context.now) else { return counts.tooMany.add() }
+    guard routedTakings.take(peer, at: context.now) else { return counts.tooMany.add() }
     guard message.hopLimit > 0 else { return counts.unsound.add() }
     receive(.message(message), from: peer, context)
   }
 
-  /// Whether a neighbour may have one more message taken this second.
+  /// Whether a neighbour may have one more message taken.
   func mayTake(_ peer: Address, _ context: borrowing LayerContext<Routing>) -> Bool {
-    if takings.take(peer, most: config.rate, at: context.now) { return true }
+    if takings.take(peer, at: context.now) { return true }
     counts.tooMany.add()
     return false
   }
@@ -43,9 +45,9 @@ extension Routing {
   /// Passes a message on. One that comes again and again, since no receipt comes, goes over another way; a mailbox
   /// keeps it the second time, as it does one without a way. Only every other time counts: its sender takes turns too.
   private func passOn(_ parcel: Parcel, from peer: Address, _ context: borrowing LayerContext<Routing>) {
-    let limit = min(parcel.hopLimit, 32)
+    let limit = min(parcel.hopLimit, Self.mostHops)
     guard limit > 1 else { return counts.hopLimit.add() }
-    let before = parcel.messageID == 0 ? 0 : passings.note(parcel.messageID)
+    let before = parcel.messageID == 0 ? 0 : passed(parcel.messageID)
     let ways = ways(to: parcel.destination, except: peer, needsStrata: parcel.needsStrata, context)
     var onward = parcel
     onward.hopLimit = limit - 1
@@ -53,6 +55,28 @@ extension Routing {
     guard !ways.isEmpty else { return counts.noWay.add() }
     send(onward, to: way(ways, try: before / 2), context)
     counts.forwarded.add()
+  }
+
+  /// Passes on what only Strata nodes say, over one of the ways where it has come before.
+  func passOn<Message: Steered>(
+    _ message: Message, as field: UInt32, from peer: Address, try number: @autoclosure () -> Int = 0,
+    _ context: borrowing LayerContext<Routing>
+  ) {
+    let limit = min(message.hopLimit, Self.mostHops)
+    guard limit > 1 else { return counts.hopLimit.add() }
+    let ways = ways(to: message.destination, except: peer, needsStrata: true, context)
+    guard !ways.isEmpty else { return counts.noWay.add() }
+    var onward = message
+    onward.hopLimit = limit - 1
+    context.send(onward, as: field, to: way(ways, try: number()))
+    counts.forwarded.add()
+  }
+
+  /// Notes that a message passes here; answers how often it did before.
+  private func passed(_ number: UInt64) -> Int {
+    let before = passings[number] ?? 0
+    passings.note(number, min(before + 1, 1_000))
+    return before
   }
 
   func send(_ parcel: Parcel, to nextHop: Address, _ context: borrowing LayerContext<Routing>) {
@@ -101,7 +125,7 @@ extension Routing {
   /// receipt was lost, perhaps with its way: so receipts take turns too.
   private func confirm(_ parcel: Parcel, _ context: borrowing LayerContext<Routing>) {
     guard parcel.messageID != 0 else { return }
-    let before = passings.note(parcel.messageID)
+    let before = passed(parcel.messageID)
     tell(parcel.origin, .delivered, parcel.messageID, try: before, context)
     if let keeper = parcel.keeper, keeper != parcel.origin {
       tell(keeper, .delivered, parcel.messageID, try: before, context)
@@ -177,21 +201,11 @@ extension Routing {
 
   func heardReceipt(_ receipt: Receipt, from peer: Address, _ context: borrowing LayerContext<Routing>) {
     guard mayTake(peer, context) else { return }
-    guard let standing = receipt.standing, receipt.origin.bytes.count <= Rumor.longestOrigin,
-      receipt.destination.bytes.count <= Rumor.longestOrigin
-    else { return counts.unsound.add() }
+    guard let standing = receipt.standing, receipt.isSound else { return counts.unsound.add() }
     let messageID = receipt.messageID.value
     if standing == .delivered { arrived(messageID, at: receipt.origin, isForUs: receipt.destination == me, context) }
     if receipt.destination == me { return settle(messageID, standing, from: receipt.origin, context) }
-    let limit = min(receipt.hopLimit, 32)
-    guard limit > 1 else { return counts.hopLimit.add() }
-    let ways = ways(to: receipt.destination, except: peer, needsStrata: true, context)
-    guard !ways.isEmpty else { return counts.noWay.add() }
     // Counted apart from the message with this number, by its complement.
-    let before = passings.note(~messageID)
-    var onward = receipt
-    onward.hopLimit = limit - 1
-    context.send(onward, as: RoutingField.receipt, to: way(ways, try: before / 2))
-    counts.forwarded.add()
+    passOn(receipt, as: RoutingField.receipt, from: peer, try: passed(~messageID) / 2, context)
   }
 }

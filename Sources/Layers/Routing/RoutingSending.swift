@@ -96,8 +96,7 @@ extension Routing {
   }
 
   func armRetry(_ context: borrowing LayerContext<Routing>) {
-    guard let next = pending.lazy.map(\.due).min() else { return context.cancel(.retry) }
-    context.arm(.retry, after: max(.zero, next - context.now))
+    context.arm(.retry, at: pending.lazy.map(\.due).min())
   }
 
   func retry(_ context: borrowing LayerContext<Routing>) {

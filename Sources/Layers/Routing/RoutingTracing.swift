@@ -107,8 +107,7 @@ extension Routing {
   }
 
   private func armTrace(_ context: borrowing LayerContext<Routing>) {
-    guard let next = traces.lazy.map(\.due).min() else { return context.cancel(.trace) }
-    context.arm(.trace, after: max(.zero, next - context.now))
+    context.arm(.trace, at: traces.lazy.map(\.due).min())
   }
 
   /// A hop is silent: it is asked once more, and then the next one.
@@ -153,18 +152,9 @@ extension Routing {
   /// A probe ends where its hop limit does. It draws one answer, no larger than itself, to the name it came from.
   func heardProbe(_ probe: TraceProbe, from peer: Address, _ context: borrowing LayerContext<Routing>) {
     guard mayTake(peer, context) else { return }
-    guard probe.hopLimit > 0, areSound(probe.origin, probe.destination), probe.padding.count <= Self.padding else {
-      return counts.unsound.add()
-    }
-    let limit = min(probe.hopLimit, 32)
-    if limit == 1 || probe.destination == me { return answer(probe, from: peer, context) }
-    guard let way = ways(to: probe.destination, except: peer, needsStrata: true, context).first else {
-      return counts.noWay.add()
-    }
-    var onward = probe
-    onward.hopLimit = limit - 1
-    context.send(onward, as: RoutingField.probe, to: way)
-    counts.forwarded.add()
+    guard probe.hopLimit > 0, probe.isSound, probe.padding.count <= Self.padding else { return counts.unsound.add() }
+    if probe.hopLimit == 1 || probe.destination == me { return answer(probe, from: peer, context) }
+    passOn(probe, as: RoutingField.probe, from: peer, context)
   }
 
   private func answer(_ probe: TraceProbe, from peer: Address, _ context: borrowing LayerContext<Routing>) {
@@ -185,23 +175,9 @@ extension Routing {
 
   func heardReply(_ reply: TraceReply, from peer: Address, _ context: borrowing LayerContext<Routing>) {
     guard mayTake(peer, context) else { return }
-    guard areSound(reply.origin, reply.destination), (reply.nextHop?.bytes.count ?? 0) <= 64 else {
-      return counts.unsound.add()
-    }
+    guard reply.isSound, (reply.nextHop?.bytes.count ?? 0) <= 64 else { return counts.unsound.add() }
     if reply.destination == me { return heardHop(reply, context) }
-    let limit = min(reply.hopLimit, 32)
-    guard limit > 1 else { return counts.hopLimit.add() }
-    guard let way = ways(to: reply.destination, except: peer, needsStrata: true, context).first else {
-      return counts.noWay.add()
-    }
-    var onward = reply
-    onward.hopLimit = limit - 1
-    context.send(onward, as: RoutingField.probeReply, to: way)
-    counts.forwarded.add()
-  }
-
-  private func areSound(_ names: WireText...) -> Bool {
-    names.allSatisfy { $0.bytes.count <= Rumor.longestOrigin }
+    passOn(reply, as: RoutingField.probeReply, from: peer, context)
   }
 
   /// A hop has answered one of our probes.

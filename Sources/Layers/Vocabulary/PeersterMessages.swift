@@ -136,14 +136,6 @@ public struct Status: WireMessage, Hashable {
     try field(33, "from", &from)
     try field(34, "upTo", &upTo)
   }
-
-  /// Whether it speaks of a name that it does not list.
-  public func covers(_ name: WireText) -> Bool {
-    if isPartial == true { return false }
-    if let from, name < from { return false }
-    if let upTo, name >= upTo { return false }
-    return true
-  }
 }
 
 /// A message from one node to another, passed on hop by hop.

@@ -21,7 +21,7 @@ public final class Node {
 
   let limits: NodeLimits
   let storageRoot: any NodeStorage
-  private let filesFor: (String) -> any LayerFiles
+  let filesFor: (String) -> any LayerFiles
   let seed: UInt64
   var peers: [Address]
 
@@ -44,14 +44,14 @@ public final class Node {
   var services: [String: RegisteredService] = [:]
   var news: [NodeNews] = []
 
-  private var queue: [(subscription: Subscription, event: Any)] = []
-  private var settling = false
+  var queue: [(subscription: Subscription, event: Any)] = []
+  var settling = false
   /// The layers that want to know when the outbox has room.
   private var awaitingRoom: [Int32] = []
   private var jobs: [Job] = []
-  private var completions: [UInt64: (owner: Int32, then: (any Sendable) -> Void)] = [:]
-  private var openCalls: [(id: UInt64, owner: Int32, cancel: (CommandError) -> Void)] = []
-  private var nextNumber: UInt64 = 1
+  var completions: [UInt64: (owner: Int32, then: (any Sendable) -> Void)] = [:]
+  var openCalls: [(id: UInt64, owner: Int32, cancel: (CommandError) -> Void)] = []
+  var nextNumber: UInt64 = 1
   private(set) var isRunning = false
 
   var drops = [UInt64](repeating: 0, count: DropReason.allCases.count)
@@ -77,42 +77,10 @@ public final class Node {
   /// Whether the packet that is being read says that its sender is a Strata node.
   private var receivingCapability = false
   /// Whether a layer speaks the Peersters' own messages, so that a neighbour may be one of them.
-  private(set) var speaksPeerster = false
+  var speaksPeerster = false
   var armedCoreTimers: Set<Int32> = []
   /// The bytes of all large messages that wait for an introduction.
   var totalWaiting = 0
-
-  struct RegisteredCommand {
-    var description: CommandDescription
-    var owner: Int32
-    var run: (JSON, @escaping (CommandReply) -> Void, UInt64) throws -> Void
-  }
-  struct RegisteredEvent {
-    var layer: String
-    var name: String
-    var summary: String
-    var schema: Schema
-    var owner: Int32
-    var count: UInt64 = 0
-  }
-  struct RegisteredMetric {
-    var description: MetricDescription
-    var owner: Int32
-    init(_ description: MetricDescription, owner: Int32) {
-      self.description = description
-      self.owner = owner
-    }
-  }
-  struct RegisteredService {
-    var owner: Int32
-    var layer: String
-    var value: Any
-  }
-  struct Subscription {
-    var port: String
-    var owner: Int32
-    var deliver: (Any) -> Void
-  }
 
   var jobsUnderWay: Int { completions.count }
   var callsOpen: Int { openCalls.count }
@@ -136,73 +104,6 @@ public final class Node {
     numberKey = SipKey(seed: blueprint.seed, name: "core.numbers")
     try declareCorePorts()
     for (type, section) in try buildOrder(blueprint.layers) { try add(type, section: section) }
-  }
-
-  private func declareCorePorts() throws(BuildError) {
-    func declare<M: WireMessage>(_ number: UInt32, _: M.Type) throws(BuildError) {
-      _ = try ports.declare(
-        number, owner: -1, layer: "core", sendOnly: false, type: M.self)
-    }
-    try declare(CoreField.piece, Piece.self)
-    try declare(CoreField.hello, Hello.self)
-    try declare(CoreField.probe, PathProbeMessage.self)
-    try declare(CoreField.probeReply, PathProbeReply.self)
-    events.append(
-      .init(
-        layer: "core", name: NeighbourChange.port.name, summary: NeighbourChange.port.summary,
-        schema: Schema.of(output: NeighbourChange.self), owner: -1))
-  }
-
-  /// Builds one layer into the node; `start` is the caller's.
-  func add<Layer: ProtocolLayer>(_: Layer.Type, section: JSON) throws {
-    let manifest = Layer.manifest
-    let path = "layers.\(manifest.name)"
-    let config = try decodeSettings(Layer.Config.self, from: section, at: path)
-    let slot = LayerSlot<Layer>(
-      name: manifest.name, summary: manifest.summary, index: Int32(slots.count),
-      random: RandomStream(seed: seed, name: "layer.\(manifest.name)"),
-      storage: try storageRoot.namespace(manifest.name, version: manifest.storageVersion),
-      files: filesFor(manifest.name))
-    slot.settings = try JSON(encoding: config)
-    slots.append(slot)
-    let setup = LayerSetup<Layer>(node: self, slot: slot)
-    // They hold the setup, and it holds the node: kept, they would keep the node for ever.
-    defer { setup.bindings = [] }
-    do {
-      let layer = try Layer(config: config, setup: setup)
-      if let failure = setup.failures.first { throw failure }
-      for service in manifest.provides where services[service]?.owner != slot.index {
-        throw BuildError(path: path, "its manifest names the service \(service), but it doesn't provide it")
-      }
-      slot.layer = layer
-      for bind in setup.bindings { bind(layer) }
-    } catch {
-      withdraw(slot)
-      slots.removeLast()
-      throw error
-    }
-    noticePeersters()
-  }
-
-  /// Whether a neighbour may be a Peerster has changed: what was taken for granted of the unproven no longer is.
-  private func noticePeersters() {
-    guard speaksPeerster != ports.hasPeersterPorts else { return }
-    speaksPeerster.toggle()
-    for place in 0..<neighbours.count where !neighbours[place].isProven { neighbours[place].isStrata = !speaksPeerster }
-  }
-
-  /// Takes back all that a layer has registered.
-  func withdraw(_ slot: AnyLayerSlot) {
-    let owner = slot.index
-    slot.cancelTimers(self)
-    ports.remove(owner: owner)
-    commands.removeAll { $0.owner == owner }
-    events.removeAll { $0.owner == owner }
-    metrics.removeAll { $0.owner == owner }
-    subscriptions.removeAll { $0.owner == owner }
-    for name in services.filter({ $0.value.owner == owner }).keys.sorted() { services[name] = nil }
-    for id in completions.filter({ $0.value.owner == owner }).keys.sorted() { completions[id] = nil }
-    noticePeersters()
   }
 
   // MARK: The driver's side
@@ -349,94 +250,7 @@ public final class Node {
   /// Whether answers, events or log lines wait.
   public var hasNews: Bool { !news.isEmpty }
 
-  /// Calls a command. The sink gets the pieces of the answer through `takeNews`; the answer is the call's number.
-  @discardableResult
-  public func call(
-    _ layer: String, _ command: String, _ input: JSON, at time: Instant, _ sink: @escaping (CommandReply) -> Void
-  ) -> UInt64 {
-    advance(to: time)
-    let id = nextNumber
-    nextNumber += 1
-    func fail(_ error: CommandError) { news.append(.reply(.failed(error), to: sink)) }
-    if let found = commands.first(where: { $0.description.layer == layer && $0.description.name == command }) {
-      if found.description.progress != nil, openCalls.count >= limits.calls {
-        fail(CommandError(.unavailable, code: "too-many-calls", "\(limits.calls) commands are under way already"))
-      } else {
-        do { try found.run(input, sink, id) } catch { fail(CommandError(describing: error)) }
-      }
-    } else {
-      fail(unknownCommand(layer, command))
-    }
-    settle()
-    return id
-  }
-
-  private func unknownCommand(_ layer: String, _ command: String) -> CommandError {
-    let layers = slots.compactMap { $0?.name }
-    guard layers.contains(layer) else {
-      return CommandError(
-        .notFound, code: "unknown-layer",
-        "this node has no layer \(layer); it has \(layers.isEmpty ? "none" : layers.joined(separator: ", "))")
-    }
-    let known = commands.filter { $0.description.layer == layer }.map(\.description.name)
-    return CommandError(
-      .notFound, code: "unknown-command",
-      "layer \(layer) has no command \(command); it has \(known.isEmpty ? "none" : known.joined(separator: ", "))")
-  }
-
-  /// Ends a call that is under way; its layer is told. No matter if it has ended.
-  public func cancel(call id: UInt64, at time: Instant) {
-    advance(to: time)
-    openCalls.first { $0.id == id }?.cancel(CommandError(.cancelled, "the call was cancelled"))
-    settle()
-  }
-
   // MARK: The layers' side
-
-  func callStarted(_ id: UInt64, owner: Int32, _ cancel: @escaping (CommandError) -> Void) {
-    openCalls.append((id, owner, cancel))
-  }
-
-  func callEnded(_ id: UInt64) { openCalls.removeAll { $0.id == id } }
-
-  /// Ends the calls of one layer.
-  func cancelCalls(owner: Int32, _ reason: CommandError) {
-    for call in openCalls where call.owner == owner { call.cancel(reason) }
-  }
-
-  func publish<Event>(_ event: Event, on port: EventPort<Event>, from layer: String) where Event: Codable & Sendable {
-    // By number: to go through the entries themselves would copy each, schema and all.
-    var place = 0
-    while place < events.count, events[place].name != port.name || events[place].layer != layer { place += 1 }
-    guard place < events.count else {
-      preconditionFailure("layer \(layer) publishes \(port.name), which it has not declared with setup.event")
-    }
-    events[place].count &+= 1
-    if observesEvents {
-      if news.count < limits.news {
-        news.append(
-          .event(.init(layer: layer, name: port.name, time: now) { (try? JSON(encoding: event)) ?? .null }))
-      } else {
-        drop(.newsFull)
-      }
-    }
-    for number in subscriptions.indices where subscriptions[number].port == port.name {
-      if queue.count < limits.queuedEvents {
-        queue.append((subscriptions[number], event))
-      } else {
-        drop(.newsFull)
-      }
-    }
-  }
-
-  func log(_ level: LogLevel, layer: String, _ message: @autoclosure () -> String) {
-    guard level >= logLevel else { return }
-    if news.count < limits.news {
-      news.append(.log(.init(level: level, layer: layer, time: now, message: message())))
-    } else {
-      drop(.newsFull)
-    }
-  }
 
   func offload<Result: Sendable>(
     owner: Int32, _ work: @escaping @Sendable () -> Result, then: @escaping (any Sendable) -> Void
@@ -464,23 +278,6 @@ public final class Node {
   func drop(_ reason: DropReason, _ amount: UInt64) {
     guard let place = DropReason.allCases.firstIndex(of: reason) else { return }
     drops[place] &+= amount
-  }
-
-  /// Hands queued events to their subscribers, until there are none.
-  func settle() {
-    if settling || queue.isEmpty { return }
-    settling = true
-    defer { settling = false }
-    var next = 0
-    // Layers that answer each other's events for ever are stopped here; what they would still say is dropped.
-    let most = limits.queuedEvents * 4
-    while next < queue.count, next < most {
-      let (subscription, event) = queue[next]
-      next += 1
-      if slots[Int(subscription.owner)] != nil { subscription.deliver(event) }
-    }
-    if next < queue.count { drop(.newsFull, UInt64(queue.count - next)) }
-    queue.removeAll(keepingCapacity: queue.count < 256)
   }
 
   @usableFromInline func bind(_ place: Int, _ handler: @escaping PortHandler) { ports.ports[place].handler = handler }
@@ -589,20 +386,5 @@ public final class Node {
   var packetStart: Int {
     guard let last = outbox.entries.last else { return 0 }
     return last.offset + last.byteCount
-  }
-}
-
-extension CommandError {
-  /// Any error a command may throw, as an answer.
-  init(describing error: any Error) {
-    switch error {
-    case let error as CommandError: self = error
-    case let error as JSONCodingError: self.init(.invalid, code: "invalid-input", error.description)
-    case let error as FileError:
-      self.init(error.kind == .notFound ? .notFound : .refused, code: "file-\(error.kind.rawValue)", error.message)
-    case let error as StorageError:
-      self.init(.unavailable, code: "storage-\(error.kind.rawValue)", error.message)
-    default: self.init(.failed, "\(error)")
-    }
   }
 }

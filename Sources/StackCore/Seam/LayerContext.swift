@@ -28,6 +28,9 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
 
   /// 64 random bits of the layer's own stream.
   @inlinable public func random() -> UInt64 { slot.random.next() }
+  /// 64 bits that nobody can tell from those before them, unlike `random()`, of which four in a row that are seen on the
+  /// wire give all others away: for numbers and salts that others see and shall not foretell.
+  public func unguessable() -> UInt64 { node.drawNumber() }
   /// A number in `0 ..< bound`, each as likely.
   @inlinable public func random(below bound: Int) -> Int { Int(slot.random.next(below: UInt64(bound))) }
   /// A number in `0 ..< 1`.
@@ -115,6 +118,11 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
 
   /// Arms a timer; if it was armed already, it gets the new time.
   public func arm(_ timer: Layer.Timer, after delay: Duration) { slot.arm(timer, at: node.now + delay, node) }
+  /// Arms a timer for a time, or at once where that has passed; without a time it is forgotten.
+  public func arm(_ timer: Layer.Timer, at time: Instant?) {
+    guard let time else { return cancel(timer) }
+    slot.arm(timer, at: max(time, node.now), node)
+  }
   /// Forgets a timer; no matter if it wasn't armed.
   public func cancel(_ timer: Layer.Timer) { slot.cancel(timer, node) }
   /// Whether a timer is armed.

@@ -103,6 +103,16 @@ extension WireMessage {
     return writer.copied()
   }
 
+  /// A datagram that holds the message alone, as the packet field of a number; for tests and tools.
+  public func packet(as number: UInt32) -> [UInt8] {
+    var writer = WireWriter()
+    writer.writeTag(number, .bytes)
+    let start = writer.beginNested()
+    encode(into: &writer)
+    writer.endNested(start)
+    return writer.copied()
+  }
+
   /// Reads a message from bytes that hold nothing else.
   public init(decoding bytes: [UInt8]) throws(WireError) {
     var reader = WireReader(bytes.span.bytes)

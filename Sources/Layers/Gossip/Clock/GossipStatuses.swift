@@ -106,15 +106,6 @@ extension Gossip {
     armAnswers(context)
   }
 
-  /// Others know later rumors of ours than we do: our storage was lost. So that no ID is used twice we go on after
-  /// theirs; only soon after a start without storage, and not over any number of IDs.
-  func remember(_ claimed: UInt32, _ context: borrowing LayerContext<Gossip>) {
-    let next = log.next(of: me)
-    guard isFresh, claimed > next, claimed - next <= 1 << 20, context.now - startedAt < .seconds(60) else { return }
-    context.log(.warning, "others have seen our rumors up to \(claimed - 1): going on after them")
-    skip(me, to: claimed, context)
-  }
-
   // MARK: Ranges
 
   /// A Strata neighbour tells fingerprints of ranges of origins. It gets those of smaller ranges where ours differ,

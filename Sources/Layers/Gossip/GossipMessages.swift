@@ -1,25 +1,57 @@
-// TreeMessages: what Strata nodes say to each other to keep a tree, the tree's settings and its events.
+// GossipMessages: what only Strata nodes say to each other about rumors: batches, announcements, grafts and prunes.
 import PeersterVocabulary
 import StackCore
 
-/// How the tree works.
-public struct TreeSettings: LayerConfig, Hashable {
-  @Setting("How long announcements wait for others to go with them.", in: .milliseconds(1) ... .seconds(60), live: true)
-  public var announceDelay = Duration.milliseconds(50)
-  @Setting("How long an announced rumor may take to come by itself.", in: .milliseconds(2) ... .seconds(60), live: true)
-  public var graftTimeout = Duration.milliseconds(300)
-  @Setting(
-    "By how many hops a path must be shorter to take the place of another; 0: none does.", in: 0...64, live: true)
-  public var shorterBy = 4
-
-  public init() {}
-}
-
-extension GossipField {
+/// Packet fields of Gossip that only Strata nodes understand.
+enum GossipField {
+  static let batch: UInt32 = 64
   static let announcements: UInt32 = 65
   static let graft: UInt32 = 66
   static let prune: UInt32 = 67
   static let grafted: UInt32 = 68
+  static let ranges: UInt32 = 70
+  static let seen: UInt32 = 71
+}
+
+/// Several rumors at once, in answer to a status; one of a stream of which some are under way at a time.
+struct RumorBatch: WireMessage {
+  /// The rumors, of each origin in ascending order without a gap.
+  var rumors: [Rumor] = []
+  /// Of some origins, where the sender's history begins.
+  var starts: [PeerStatus] = []
+  /// What the status spoke of that this answers; so does the answer to this.
+  var isPartial: Bool?
+  var from: WireText?
+  var upTo: WireText?
+  /// Which stream it is of, and its number there.
+  var stream: Fixed32?
+  var number: UInt32?
+  /// Whether nothing waits behind it, so that a status should answer it.
+  var isLast: Bool?
+
+  mutating func fields(_ field: inout some WireFields) throws(WireError) {
+    try field(1, "rumors", &rumors, limit: 4_096)
+    try field(2, "starts", &starts, limit: 4_096)
+    try field(3, "isPartial", &isPartial)
+    try field(4, "from", &from)
+    try field(5, "upTo", &upTo)
+    try field(6, "stream", &stream)
+    try field(7, "number", &number)
+    try field(8, "isLast", &isLast)
+  }
+}
+
+/// Which batches of a stream have come, and how many of their rumors were of use.
+struct BatchesSeen: WireMessage {
+  var stream = Fixed32(0)
+  var numbers: [UInt32] = []
+  var accepted: UInt32 = 0
+
+  mutating func fields(_ field: inout some WireFields) throws(WireError) {
+    try field(1, "stream", &stream)
+    try field(2, "numbers", &numbers, limit: 256)
+    try field(3, "accepted", &accepted)
+  }
 }
 
 /// Some rumors of one origin that the sender has.
@@ -92,22 +124,4 @@ struct Prune: WireMessage {
     try field(1, "origin", &origin)
     try field(2, "id", &id)
   }
-}
-
-/// An edge of the tree was made eager by a graft.
-public struct Grafted: Codable, Sendable {
-  /// With whom, and whether it was we who asked.
-  public var with: Address
-  public var isOurs: Bool
-  /// For how many missing rumors; for none when it is for a shorter path.
-  public var wanted: Int
-  static let port = EventPort<Grafted>("grafted", "A rumor was missing or a path shorter: an edge became eager.")
-}
-
-/// An edge of the tree was made lazy by a prune.
-public struct Pruned: Codable, Sendable {
-  /// With whom, and whether it was we who asked.
-  public var with: Address
-  public var isOurs: Bool
-  static let port = EventPort<Pruned>("pruned", "A rumor came twice or a path was longer: an edge became lazy.")
 }

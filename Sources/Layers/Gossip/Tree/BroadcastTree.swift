@@ -58,9 +58,7 @@ struct BroadcastTree {
 
   private(set) var peers: [Peer] = []
   private var places: [Address: Int] = [:]
-  private var recents: [Name: Recent] = [:]
-  private var ring: [Name] = []
-  private var ringStart = 0
+  private var recents = Recents<Name, Recent>(limit: Self.recentLimit)
   private var queue: [Item] = []
   /// Entries before this one are not added to: some neighbours are told only the later ones.
   private var floor = 0
@@ -140,7 +138,7 @@ struct BroadcastTree {
       // The same twice from one neighbour is the network's doing.
       if known.isPushed { return known.from == peer ? .take : part(peer) }
       // We had it before the tree could bring it. That says nothing about the tree.
-      recents[rumor] = Recent(from: peer, hops: hops, isPushed: true)
+      recents.note(rumor, Recent(from: peer, hops: hops, isPushed: true))
     } else if isNew {
       note(rumor, from: peer, hops: hops)
     } else {
@@ -158,11 +156,7 @@ struct BroadcastTree {
   /// Remembers who brought a rumor first, nobody if it is our own, unless somebody is remembered already.
   mutating func note(_ rumor: Name, from peer: Address?, hops: UInt32?, isPushed: Bool = true) {
     guard recents[rumor] == nil else { return }
-    recents[rumor] = Recent(from: peer, hops: hops, isPushed: isPushed)
-    if ring.count < Self.recentLimit { return ring.append(rumor) }
-    recents[ring[ringStart]] = nil
-    ring[ringStart] = rumor
-    ringStart = (ringStart + 1) % Self.recentLimit
+    recents.note(rumor, Recent(from: peer, hops: hops, isPushed: isPushed))
   }
 
   // MARK: Shorter paths

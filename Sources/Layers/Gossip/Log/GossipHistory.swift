@@ -3,19 +3,6 @@ import PeersterVocabulary
 import StackCore
 
 extension Gossip {
-  // MARK: Our own
-
-  /// Nothing of ours is in storage: either we are new, or it was lost, and others know IDs of ours. To claim far more
-  /// than there can be has a neighbour of any kind answer with its status, which says. Until they have had the time to,
-  /// nothing is published for other layers, since a route rumor would go out at once; who has no neighbours need not
-  /// wait. A person's `publish` does not wait either.
-  func askForOwnIDs(_ context: borrowing LayerContext<Gossip>) {
-    let asked = context.shuffled(context.neighbours.map(\.address)).prefix(8)
-    let question = Status(want: [PeerStatus(identifier: me, nextID: UInt32(Int32.max))], isPartial: true)
-    for peer in asked { context.send(question, as: PeersterField.status, to: peer) }
-    if !asked.isEmpty { context.arm(.ownIDs, after: config.ackTimeout) }
-  }
-
   // MARK: Where history begins
 
   /// Neighbours that keep some origins' rumors only from an ID on say so. Others are asked what they have.
@@ -50,7 +37,7 @@ extension Gossip {
     }
     // What follows the beginning was not sent along.
     sendNamed(believed, to: peer, context)
-    armHistory(context)
+    context.arm(.history, at: history.nextDeadline)
   }
 
   /// Believes the claims that have waited long enough, and asks for what follows.
@@ -62,12 +49,7 @@ extension Gossip {
       if !told.contains(claim.from), told.count < 64 { told.append(claim.from) }
     }
     for peer in told where context.neighbour(peer) != nil { sendStatus(to: peer, context) }
-    armHistory(context)
-  }
-
-  private func armHistory(_ context: borrowing LayerContext<Gossip>) {
-    guard let next = history.nextDeadline else { return context.cancel(.history) }
-    context.arm(.history, after: max(.zero, next - context.now))
+    context.arm(.history, at: history.nextDeadline)
   }
 
   func skip(_ origin: WireText, to first: UInt32, _ context: borrowing LayerContext<Gossip>) {

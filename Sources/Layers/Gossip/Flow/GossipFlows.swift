@@ -2,47 +2,6 @@
 import PeersterVocabulary
 import StackCore
 
-/// Several rumors at once, in answer to a status; one of a stream of which some are under way at a time.
-struct RumorBatch: WireMessage {
-  /// The rumors, of each origin in ascending order without a gap.
-  var rumors: [Rumor] = []
-  /// Of some origins, where the sender's history begins.
-  var starts: [PeerStatus] = []
-  /// What the status spoke of that this answers; so does the answer to this.
-  var isPartial: Bool?
-  var from: WireText?
-  var upTo: WireText?
-  /// Which stream it is of, and its number there.
-  var stream: Fixed32?
-  var number: UInt32?
-  /// Whether nothing waits behind it, so that a status should answer it.
-  var isLast: Bool?
-
-  mutating func fields(_ field: inout some WireFields) throws(WireError) {
-    try field(1, "rumors", &rumors, limit: 4_096)
-    try field(2, "starts", &starts, limit: 4_096)
-    try field(3, "isPartial", &isPartial)
-    try field(4, "from", &from)
-    try field(5, "upTo", &upTo)
-    try field(6, "stream", &stream)
-    try field(7, "number", &number)
-    try field(8, "isLast", &isLast)
-  }
-}
-
-/// Which batches of a stream have come, and how many of their rumors were of use.
-struct BatchesSeen: WireMessage {
-  var stream = Fixed32(0)
-  var numbers: [UInt32] = []
-  var accepted: UInt32 = 0
-
-  mutating func fields(_ field: inout some WireFields) throws(WireError) {
-    try field(1, "stream", &stream)
-    try field(2, "numbers", &numbers, limit: 256)
-    try field(3, "accepted", &accepted)
-  }
-}
-
 /// What was asked for, which the answer to the last batch speaks of again.
 struct StatusScope: Equatable {
   var isPartial = false
@@ -185,8 +144,7 @@ extension Gossip {
   }
 
   private func armFlows(_ context: borrowing LayerContext<Gossip>) {
-    guard let next = flows.compactMap(\.flow.deadline).min() else { return context.cancel(.flows) }
-    context.arm(.flows, after: max(.zero, next - context.now))
+    context.arm(.flows, at: flows.compactMap(\.flow.deadline).min())
   }
 
   /// The exercise's way: the first missing rumor of one origin. One beyond a gap, which some Peersters ignore and ask

@@ -233,7 +233,7 @@ extension Gossip {
   // MARK: Grafts
 
   private func armGraft(_ context: borrowing LayerContext<Gossip>) {
-    if let due = tree.missing.nextDue { context.arm(.graft, after: max(.zero, due - context.now)) }
+    context.arm(.graft, at: tree.missing.nextDue)
   }
 
   /// Asks for what has not come, each neighbour in one message for all origins.

@@ -63,7 +63,7 @@ struct RumorStore {
     key.append(1)
     key.append(UInt8(truncatingIfNeeded: origin.bytes.count))
     key.append(contentsOf: origin.bytes)
-    for shift: UInt32 in [24, 16, 8, 0] { key.append(UInt8(truncatingIfNeeded: id >> shift)) }
+    key.append(ordered: id)
     return key
   }
   private static func startKey(_ origin: WireText) -> [UInt8] { [2] + origin.bytes }
@@ -72,7 +72,7 @@ struct RumorStore {
 
   private static func parse(_ key: [UInt8]) -> (origin: WireText, id: UInt32)? {
     guard key.count >= 7, key[0] == 1, key.count == Int(key[1]) + 6 else { return nil }
-    let id = key.suffix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    let id = UInt32(ordered: key.suffix(4))
     guard id > 0, id < .max else { return nil }
     return (WireText(bytes: Array(key[2..<key.count - 4])), id)
   }
