@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 MULTI_BUFFER := $(if $(filter x86_64,$(shell uname -m)),libipsec-mb-dev)
 # What the build needs from Debian; one list.
 PACKAGES := libevent-dev libsqlite3-dev libsodium-dev $(MULTI_BUFFER)
+# What the tests of the console need besides.
+CONSOLE_PACKAGES := chromium python3
 # The oldest Swift that builds this.
 SWIFT_NEEDED := 6.3
 
@@ -25,7 +27,8 @@ SOURCES := $(wildcard Sources Tests examples Benchmarks Fuzz) Package.swift
 # Packages of their own, each with tests.
 EXAMPLES := $(patsubst %/Package.swift,%,$(wildcard examples/*/Package.swift))
 
-.PHONY: help deps toolchain build run test test-core test-examples lint format bench survival fuzz sanitize install clean
+.PHONY: help deps console-deps toolchain build run test test-core test-examples test-console lint format bench \
+  bench-console survival fuzz sanitize docs install clean
 
 help: ## Lists what can be made
 	@echo "make TARGET, where TARGET is one of:"
@@ -46,7 +49,7 @@ toolchain:
 
 deps: ## Installs the Debian packages that are missing
 	@missing=(); \
-	for package in $(PACKAGES); do \
+	for package in $(PACKAGES) $(MORE_PACKAGES); do \
 	  state=$$(dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null || true); \
 	  [ "$$state" = "install ok installed" ] || missing+=("$$package"); \
 	done; \
@@ -65,13 +68,19 @@ deps: ## Installs the Debian packages that are missing
 build: toolchain deps ## Builds the strata command for use
 	swift build $(RELEASE) --product strata
 
-run: toolchain deps ## Runs a demo: two nodes that echo each other; Ctrl-C ends it
-	@examples/demo/run.sh
+run: toolchain deps ## Runs a demo network of six nodes and prints the addresses of their consoles; Ctrl-C ends it
+	@echo "Building strata; the first time takes a few minutes ..."
+	@swift build --product strata
+	@exec "$$(swift build --show-bin-path)/strata" demo examples/demo
 
-test: toolchain deps ## Runs every check that must pass
+console-deps:
+	@$(MAKE) deps MORE_PACKAGES="$(CONSOLE_PACKAGES)"
+
+test: toolchain console-deps ## Runs every check that must pass
 	@start=$$SECONDS; \
 	$(MAKE) test-core; \
 	$(MAKE) test-examples; \
+	$(MAKE) test-console; \
 	echo; \
 	echo "make test: all passed, in $$((SECONDS - start)) s"
 
@@ -85,6 +94,11 @@ test-examples:
 	  swift build --build-tests --package-path "$$example"; \
 	  if [ -d "$$example/Tests" ]; then swift test --skip-build --parallel --package-path "$$example" </dev/null; fi; \
 	done
+
+# FILTER runs those that have it in their names; CONSOLE_PICTURES=docs/images keeps a picture of each view.
+test-console: console-deps
+	swift build --product strata
+	python3 Tests/Console/test_console.py "$$(swift build --show-bin-path)/strata" "$(FILTER)"
 
 lint: toolchain ## Checks the style of every source file and script
 	swift format lint --strict --parallel --recursive $(SOURCES)
@@ -104,6 +118,11 @@ bench: toolchain deps ## Measures; FILTER=core measures what has that in its nam
 survival: toolchain deps ## Kills a node that publishes, ROUNDS times: nothing acknowledged may be lost
 	swift build $(RELEASE) --package-path Benchmarks
 	Benchmarks/.build/release/strata-bench survival $(ROUNDS) $(SEED)
+
+bench-console: toolchain console-deps
+	@mkdir -p Benchmarks/results
+	swift build $(RELEASE) --product strata
+	python3 Tests/Console/bench_console.py "$$(swift build $(RELEASE) --show-bin-path)/strata" Benchmarks/results/latest.json
 
 fuzz: toolchain deps ## Fuzzes each target for FUZZ_SECONDS
 	swift build -c release --sanitize=fuzzer --package-path Fuzz
@@ -127,9 +146,24 @@ sanitize: toolchain deps ## Runs the tests under the address and the thread sani
 	done; \
 	echo "make sanitize: all passed"
 
-install: build ## Installs the strata command under PREFIX
+docs: toolchain deps ## Writes the pages that are made from the program: docs/cli.md, the manual page, docs/strata.proto
+	swift build --product strata
+	@mkdir -p docs/man; strata="$$(swift build --show-bin-path)/strata"; \
+	"$$strata" man > docs/man/strata.1; \
+	"$$strata" man --markdown > docs/cli.md; \
+	"$$strata" proto > docs/strata.proto
+
+install: build ## Installs the strata command, its manual page and its completions under PREFIX
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 0755 "$$(swift build $(RELEASE) --show-bin-path)/strata" "$(DESTDIR)$(PREFIX)/bin/strata"
+	install -d "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" \
+	  "$(DESTDIR)$(PREFIX)/share/zsh/site-functions" "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
+	install -m 0644 docs/man/strata.1 "$(DESTDIR)$(PREFIX)/share/man/man1/strata.1"
+	@strata="$(DESTDIR)$(PREFIX)/bin/strata"; share="$(DESTDIR)$(PREFIX)/share"; \
+	"$$strata" completion bash > "$$share/bash-completion/completions/strata"; \
+	"$$strata" completion zsh > "$$share/zsh/site-functions/_strata"; \
+	"$$strata" completion fish > "$$share/fish/vendor_completions.d/strata.fish"; \
+	echo "The strata command, its manual page and its completions are in $(DESTDIR)$(PREFIX)."
 
 clean: ## Removes all that was built
 	rm -rf .build Fuzz/.build Fuzz/Findings Benchmarks/.build $(addsuffix /.build,$(EXAMPLES))

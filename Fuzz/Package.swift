@@ -23,7 +23,8 @@ let package = Package(
       dependencies: [
         .product(name: "StackCore", package: "strata"), .product(name: "StackSim", package: "strata"),
       ], swiftSettings: strict),
-    fuzzer("FuzzWire"), fuzzer("FuzzNode"), fuzzer("FuzzText"),
+    fuzzer("FuzzWire"), fuzzer("FuzzText"),
+    fuzzer("FuzzNode", .product(name: "Strata", package: "strata")),
     fuzzer("FuzzConfig", .product(name: "Strata", package: "strata")),
   ],
   swiftLanguageModes: [.v6]

@@ -69,6 +69,18 @@ final class Network {
 }
 
 @Suite struct NetworkTests {
+  @Test func anIntroductionTellsTheRoundTrip() throws {
+    var link = LinkSettings()
+    link.latency = .fixed(.milliseconds(40))
+    let network = try Network(2, .edges([(0, 1)]), gossip: ["antiEntropy": "1s"], link: link)
+    network.publish(0)
+    network.simulation.run(for: .seconds(5))
+    for node in 0..<2 {
+      let neighbour = try #require(network.simulation.node(node)?.neighbourList.first)
+      #expect(neighbour.roundTrip == .milliseconds(80), "node \(node)")
+    }
+  }
+
   @Test(arguments: [
     Topology(.line), Topology(.ring), Topology(.star), Topology.randomRegular(degree: 4),
   ])

@@ -78,6 +78,10 @@ private final class ThreadedNode {
     let wrong = strata(["chat", "say", "far", "--times", "99", "--config=\(path)"], catalog: [])
     #expect(wrong.status == 2 && wrong.errors.contains("times: found 99, expected a whole number from 1 to 9"))
 
+    let token = try node.folder.read("data/alice/control.token").split(separator: "\n")[0]
+    let page = strata("console", "--config", path)
+    #expect(page.output.hasPrefix("http://127.0.0.1:") && page.output.hasSuffix("/#token=\(token)\n"))
+
     let address = try node.folder.read("data/alice/control.address").split(separator: "\n")[0]
     let direct = strata(
       "chat", "say", "x", "--control", "http://\(address)", "--token-file",

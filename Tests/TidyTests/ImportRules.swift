@@ -6,11 +6,14 @@ import Testing
   static let allowed: [(folder: String, modules: Set<String>)] = [
     ("Sources/StackCore/", []),
     ("Sources/StackSim/", ["StackCore", "Synchronization"]),
-    ("Sources/StackRuntime/", ["StackCore", "Glibc", "Synchronization", "CEvent", "CSQLite", "CDatagram", "CFiles"]),
+    ("Sources/StackRuntime/", ["StackCore", "Glibc", "Synchronization", "CEvent", "CSQLite", "CSodium", "CDatagram", "CFiles"]),
     ("Sources/LayerConformance/", ["StackCore", "StackSim", "Synchronization"]),
     (
       "Sources/Strata/",
-      ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing", "FileShare", "Search", "Glibc", "Synchronization"]
+      [
+        "StackCore", "StackRuntime", "StackSim", "CConsole", "Gossip", "Routing", "FileShare", "Search", "Glibc",
+        "Synchronization",
+      ]
     ),
     ("Sources/node/", ["Strata"]),
     // Small value modules, for layers.

@@ -54,6 +54,7 @@ if wanted("core.bulk.ratio") {
       rate(server: "sink-bare", client: "push-bare", seconds: seconds)
     })
 }
+if wanted("fileshare.transfer") { for figure in transferFigures(runs: runs) { add(figure) } }
 if wanted("core.allocations.perPacket") { add(allocationsPerPacket()) }
 if wanted("core.dispatch.nanoseconds") { add(dispatchNanoseconds(runs: runs)) }
 if wanted("sim.deliveriesPerSecond") { add(simulatedDeliveries(runs: runs)) }

@@ -1,6 +1,7 @@
 // FuzzNode: the input is a story of datagrams, forged and real, and of time; the node must keep its bounds throughout.
 import FuzzSupport
 import StackCore
+import Strata
 
 /// What libFuzzer calls with each input.
 @_cdecl("LLVMFuzzerTestOneInput")
@@ -15,6 +16,8 @@ struct Story {
   var input: FuzzInput
   let node: Node
   let real: Node
+  /// The layers that come with Strata, when this story is about them.
+  let full: [(type: any ProtocolLayer.Type, section: JSON)]
   var now = Instant(nanoseconds: 0)
   /// What the node gave to each of the attacker's addresses.
   var cookies: [UInt64] = [0, 0, 0, 0, 0]
@@ -33,8 +36,12 @@ struct Story {
     self.input = input
     let mode = self.input.byte()
     let limits: [Int?] = [nil, 1_200, 400, 9_000]
-    node = fuzzNode("node", at: Self.home, peerster: mode & 1 != 0, pathLimit: limits[Int(mode >> 1) & 3])
-    real = fuzzNode("real", at: Self.realHome, peerster: mode & 8 != 0)
+    // Either all layers that come with Strata, or the small one that takes their place on the wire.
+    let isFull = mode & 16 != 0
+    full = isFull ? fullLayers(mode >> 5) : []
+    node = fuzzNode(
+      "node", at: Self.home, peerster: !isFull && mode & 1 != 0, pathLimit: limits[Int(mode >> 1) & 3], more: full)
+    real = fuzzNode("real", at: Self.realHome, peerster: !isFull && mode & 8 != 0, more: full)
   }
 
   mutating func run() {
@@ -68,7 +75,8 @@ struct Story {
     case 12: node.cancel(call: lastCall, at: now)
     case 13: flood()
     case 14: reload(who)
-    default: node.pathTooLarge(who == 0 ? Self.realHome : attacker(who))
+    default:
+      if full.isEmpty { node.pathTooLarge(who == 0 ? Self.realHome : attacker(who)) } else { talk(from: who) }
     }
   }
 
@@ -179,7 +187,8 @@ struct Story {
   mutating func reload(_ who: Int) {
     let interval = JSON.string("\(1 + Int(input.byte()))ms")
     var layers: [(type: any ProtocolLayer.Type, section: JSON)] = [(FuzzLayer.self, ["interval": interval])]
-    if who & 1 != 0 { layers.append((PeersterLayer.self, [:])) }
+    if full.isEmpty, who & 1 != 0 { layers.append((PeersterLayer.self, [:])) }
+    layers += full
     let peers = who & 2 != 0 ? [Self.realHome] : [Self.realHome, attacker(who)]
     do { _ = try node.reload(peers: peers, layers: layers, at: now) } catch { fatalError("reload: \(error)") }
   }

@@ -18,6 +18,8 @@
     self.files = files
   }
 
+  /// The layer's type.
+  var type: (any ProtocolLayer.Type)? { nil }
   func start(_ node: Node) {}
   func stop(_ node: Node) {}
   func fire(_ number: Int32, _ node: Node) {}
@@ -44,6 +46,8 @@
     self.random = random
     super.init(name: name, summary: summary, index: index, storage: storage, files: files)
   }
+
+  override var type: (any ProtocolLayer.Type)? { Layer.self }
 
   func arm(_ timer: Layer.Timer, at deadline: Instant, _ node: Node) {
     if let armed = tickets[timer] {

@@ -112,6 +112,12 @@ extension Node {
     neighbours.find(address).map { neighbours[$0].pathLimit } ?? pathLimit(for: address)
   }
 
+  /// Looks for how much the path to a neighbour carries.
+  func probePath(to address: Address) {
+    guard let place = neighbours.find(address), neighbours[place].pathLimit < PathProbe.largest else { return }
+    probeIfUseful(place)
+  }
+
   // MARK: Introductions
 
   /// Introduces us to an address that a layer takes for a Strata node's.
@@ -131,6 +137,7 @@ extension Node {
   func introduce(_ place: Int) {
     if let sent = neighbours[place].helloSent, now - sent < .milliseconds(200) { return }
     neighbours[place].helloSent = now
+    neighbours[place].asked(at: now)
     sendHello(to: neighbours[place].address, echo: neighbours[place].cookie ?? 0, wantsReply: true, place: place)
   }
 
@@ -203,6 +210,7 @@ extension Node {
     }
     if proves {
       neighbours[place].cookie = hello.cookie.value
+      neighbours[place].answered(at: now)
       if Hello.isShowable(hello.name) { neighbours[place].claimedName = hello.name }
       if !neighbours[place].isProven {
         neighbours[place].isProven = true
@@ -211,6 +219,7 @@ extension Node {
     }
     if hello.wantsReply, isFirstAnswer() {
       neighbours[place].helloSent = now
+      if !proves { neighbours[place].asked(at: now) }
       // The echo of a proven one may be missing because it was started again: its new mark needs proof anew.
       sendHello(to: sender, echo: hello.cookie.value, wantsReply: !proves, place: place)
     }

@@ -8,12 +8,15 @@ public struct ReloadAnswer: Sendable, Hashable, Codable {
     case applied
     /// It will be in force after a restart.
     case needsRestart = "needs a restart"
-    /// It was refused; the message says why. The old value of a setting stays; a layer that could not be built is off.
+    /// It was refused; the message says why. The old value stays.
     case refused
   }
+  /// How the message of a setting begins that a reload changes: it needs no restart.
+  public static let live = "live"
   /// The key's path, such as `layers.gossip.antiEntropy`.
   public var path: String
   public var outcome: Outcome
+  /// More about it: why it was refused, or which value is in force. A live setting's begins with `live`.
   public var message: String?
   public init(path: String, outcome: Outcome, message: String? = nil) {
     self.path = path
@@ -27,33 +30,62 @@ extension Node {
   ///
   /// A layer that is new is built and started; one that is gone is stopped; both also concern the layers that use or
   /// require its services, which are started anew. Of a layer that stays, settings marked `live` are applied and all
-  /// others need a restart. When the new set can't be built, nothing changes and the error says why.
+  /// others need a restart. When the new set can't be built, the error says why and all is as it was: layers that had
+  /// been stopped for it are built again, from what they have stored.
   public func reload(
     peers newPeers: [Address], layers wanted: [(type: any ProtocolLayer.Type, section: JSON)], at time: Instant
   ) throws -> [ReloadAnswer] {
     advance(to: time)
     let order = try buildOrder(wanted)
     for (type, section) in wanted { try checkSettings(type, section) }
-    var answers = reloadPeers(newPeers)
     let names = order.map { $0.type.manifest.name }
     let running = slots.compactMap { $0?.name }
     let gone = running.filter { !names.contains($0) }
     let added = names.filter { !running.contains($0) }
     let anew = dependents(of: gone + added, among: wanted.map(\.type)).filter { running.contains($0) }
-    for slot in slots.reversed() {
-      if let slot, gone.contains(slot.name) || anew.contains(slot.name) { takeOut(slot) }
-    }
-    for name in gone { answers.append(.init(path: "layers.\(name)", outcome: .applied, message: "switched off")) }
-    for (type, section) in order {
-      let name = type.manifest.name
-      if added.contains(name) || anew.contains(name) {
-        answers.append(bring(type, section, added.contains(name) ? "switched on" : "started anew"))
-      } else {
-        answers += apply(type, section)
+    let before = slots.compactMap { slot in
+      slot.flatMap { slot in
+        gone.contains(slot.name) || anew.contains(slot.name) ? slot.type.map { ($0, slot.settings) } : nil
       }
+    }
+    let oldPeers = peers
+    var answers = reloadPeers(newPeers)
+    takeOut(gone + anew)
+    for name in gone { answers.append(.init(path: "layers.\(name)", outcome: .applied, message: "switched off")) }
+    do {
+      for (type, section) in order where added.contains(type.manifest.name) || anew.contains(type.manifest.name) {
+        try bring(type, section)
+        let message = added.contains(type.manifest.name) ? "switched on" : "started anew"
+        answers.append(.init(path: "layers.\(type.manifest.name)", outcome: .applied, message: message))
+      }
+    } catch {
+      throw goBack(to: before, peers: oldPeers, from: added + anew, because: error)
+    }
+    for (type, section) in order where !added.contains(type.manifest.name) && !anew.contains(type.manifest.name) {
+      answers += apply(type, section)
     }
     settle()
     return answers
+  }
+
+  /// Undoes a reload that failed half-way; the error to throw, which also names the layers that refuse to come back.
+  private func goBack(
+    to before: [(any ProtocolLayer.Type, JSON)], peers oldPeers: [Address], from brought: [String],
+    because error: any Error
+  ) -> any Error {
+    takeOut(brought)
+    _ = reloadPeers(oldPeers)
+    var lost: [String] = []
+    for (type, section) in before {
+      do { try bring(type, section) } catch { lost.append("\(type.manifest.name) (\(error))") }
+    }
+    settle()
+    guard !lost.isEmpty else { return error }
+    let reason = (error as? BuildError) ?? BuildError(path: "layers", "\(error)")
+    return BuildError(
+      path: reason.path,
+      "\(reason.message); and what was on before could not be built again, so it is off now: "
+        + lost.joined(separator: ", "))
   }
 
   /// Takes on another set of configured neighbours, and leaves the layers as they are.
@@ -98,6 +130,11 @@ extension Node {
     services.filter { $0.value.layer == layer }.keys.sorted()
   }
 
+  /// Stops some layers, the last built first, and takes back what they registered.
+  private func takeOut(_ names: [String]) {
+    for slot in slots.reversed() { if let slot, names.contains(slot.name) { takeOut(slot) } }
+  }
+
   private func takeOut(_ slot: AnyLayerSlot) {
     cancelCalls(
       owner: slot.index, CommandError(.unavailable, code: "switched-off", "layer \(slot.name) was switched off"))
@@ -107,16 +144,9 @@ extension Node {
     slots[Int(slot.index)] = nil
   }
 
-  private func bring(_ type: any ProtocolLayer.Type, _ section: JSON, _ message: String) -> ReloadAnswer {
-    let path = "layers.\(type.manifest.name)"
-    do {
-      try add(type, section: section)
-      slots[slots.count - 1]?.start(self)
-      return .init(path: path, outcome: .applied, message: message)
-    } catch {
-      let reason = (error as? BuildError).map { $0.path == path ? $0.message : $0.description } ?? "\(error)"
-      return .init(path: path, outcome: .refused, message: "the layer is off now: \(reason)")
-    }
+  private func bring(_ type: any ProtocolLayer.Type, _ section: JSON) throws {
+    try add(type, section: section)
+    slots[slots.count - 1]?.start(self)
   }
 
   /// Applies the live settings of a layer that stays.
@@ -135,9 +165,9 @@ extension Node {
       let path = "layers.\(name).\(key)"
       if live.contains(key) {
         merged[key] = new[key]
-        answers.append(.init(path: path, outcome: .applied))
+        answers.append(.init(path: path, outcome: .applied, message: "\(ReloadAnswer.live), now \(shown(new[key]))"))
       } else {
-        answers.append(.init(path: path, outcome: .needsRestart))
+        answers.append(.init(path: path, outcome: .needsRestart, message: "still \(shown(old[key]))"))
       }
     }
     if merged != old {
@@ -147,6 +177,12 @@ extension Node {
     }
     return answers
   }
+}
+
+/// A setting's value in a line's end.
+private func shown(_ value: JSON?) -> String {
+  let text = value.map { $0.stringValue ?? $0.text() } ?? "without a value"
+  return text.count > 60 ? text.prefix(59) + "…" : text
 }
 
 extension Schema {

@@ -28,6 +28,9 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
 
   /// 64 random bits of the layer's own stream.
   @inlinable public func random() -> UInt64 { slot.random.next() }
+  /// 64 bits that nobody can tell from those before them, unlike `random()`, of which four in a row that are seen on the
+  /// wire give all others away: for numbers and salts that others see and shall not foretell.
+  public func unguessable() -> UInt64 { node.drawNumber() }
   /// A number in `0 ..< bound`, each as likely.
   @inlinable public func random(below bound: Int) -> Int { Int(slot.random.next(below: UInt64(bound))) }
   /// A number in `0 ..< 1`.
@@ -96,6 +99,10 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
   /// Has the core introduce us to an address, which is taken for a Strata node's: by its answer it shows that it
   /// receives there. At most five times a second go out. Don't do this to whoever may be a Peerster.
   public func introduce(to address: Address) { node.introduce(to: address) }
+
+  /// Has the core look for how large a datagram arrives at an address, where it hasn't yet: what it finds shows in
+  /// `pathLimit`. For layers that send much.
+  public func probePath(to address: Address) { node.probePath(to: address) }
 
   // MARK: Room
 

@@ -74,4 +74,11 @@ public protocol NodeStorage: AnyObject {
   var isDirty: Bool { get }
   /// Makes everything written so far durable.
   func commit() throws(StorageError)
+  /// Lets go of what it holds, such as an open file; from then on every use is refused. What was not committed is lost.
+  func close()
+}
+
+extension NodeStorage {
+  /// Nothing is held, so there is nothing to let go of.
+  public func close() {}
 }

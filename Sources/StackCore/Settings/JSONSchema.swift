@@ -8,6 +8,7 @@ extension Schema {
     var schema = JSONObject()
     if let type { schema["type"] = nullable ? .array([.string(type), "null"]) : .string(type) }
     describeKind(in: &schema)
+    if let format { schema["format"] = .string(format.rawValue) }
     let text = description.isEmpty ? self.description : description
     let note = [text, limits].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "; ")
     if !note.isEmpty { schema["description"] = .string(note) }

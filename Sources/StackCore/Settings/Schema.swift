@@ -66,6 +66,15 @@ public struct Schema: Sendable, Hashable {
   /// For text of a form of its own: what is right, for people and for machines.
   public var form: TextForm?
 
+  /// What a number means beyond being one; nil where nothing more is known.
+  public var format: Format?
+
+  /// What a number can mean. It stands as `format` in JSON Schema.
+  public enum Format: String, Sendable, Hashable, CaseIterable {
+    /// Seconds since 1970-01-01 UTC, as `Instant` stands in JSON.
+    case unixTime = "unix-time"
+  }
+
   /// Text of a special form, such as an address, which its type reads and judges.
   public struct TextForm: Sendable, Hashable {
     /// What would be right, in a few words.
@@ -94,7 +103,7 @@ public struct Schema: Sendable, Hashable {
   /// A schema of a kind.
   public init(
     _ kind: Kind, description: String = "", nullable: Bool = false, closed: Bool = false,
-    count: ClosedRange<Int>? = nil, form: TextForm? = nil
+    count: ClosedRange<Int>? = nil, form: TextForm? = nil, format: Format? = nil
   ) {
     self.kind = kind
     self.description = description
@@ -102,6 +111,7 @@ public struct Schema: Sendable, Hashable {
     self.closed = closed
     self.count = count
     self.form = form
+    self.format = format
   }
 
   /// The properties, if it is an object; else none.
@@ -115,6 +125,7 @@ public struct Schema: Sendable, Hashable {
   /// What would be right, in a few words, for an error or a help text: `a whole number from 1 to 16`.
   public var summary: String {
     if let form { return form.summary }
+    if format == .unixTime { return "a time in seconds since 1970" }
     return switch kind {
     case .boolean: "true or false"
     case .integer(let min, let max): "a whole number" + Self.bounds(min, max)

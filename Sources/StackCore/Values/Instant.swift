@@ -47,6 +47,13 @@ public struct Instant: Hashable, Comparable, Sendable, Codable {
   }
 }
 
+extension Instant: SchemaProviding {
+  /// A number of seconds since 1970, and marked as such, so that it can be shown as a time of day.
+  public static var schema: Schema { Schema(.number(min: nil, max: nil), format: .unixTime) }
+  /// The epoch.
+  public static let schemaSample = Instant()
+}
+
 extension Duration {
   /// The whole duration in nanoseconds; saturates at 292 years.
   @inlinable public var nanoseconds: Int64 {

@@ -3,7 +3,7 @@ import StackCore
 
 /// A path and a method, what they take and answer, and what is done.
 struct ControlRoute {
-  /// GET (which HEAD may stand for) or POST.
+  /// GET (which HEAD may stand for), POST or PATCH.
   var method: String
   var path: String
   /// The operation's name, unique in the document.
@@ -14,6 +14,8 @@ struct ControlRoute {
   var needsToken = true
   /// Query parameters: name, what it does, schema.
   var parameters: [(name: String, summary: String, schema: JSON)] = []
+  /// Those of them that must be given.
+  var requiredParameters: [String] = []
   /// What the body holds; nil when there is none.
   var input: Schema?
   /// Whether a request without a body is as good as an empty object.
@@ -36,6 +38,6 @@ struct ControlRoute {
 /// A file that the control port serves as it is, such as a page of the console.
 struct ControlAsset {
   var contentType: String
-  var bytes: [UInt8]
+  var bytes: () -> [UInt8]
   var policy: String
 }

@@ -31,6 +31,8 @@ struct MetricsText {
     one("strata_running", "gauge", "Whether the node runs and its storage works.", owner.state == .running ? 1 : 0)
     one("strata_loop_turns_total", "counter", "How often the loop has woken.", Double(owner.loop.turns))
     one("strata_neighbours", "gauge", "Neighbours known.", Double(owner.node.neighbourList.count))
+    one(
+      "strata_log_lines_dropped_total", "counter", "Log lines that nobody read in time.", Double(owner.log.dropped))
     one("strata_storage_failures_total", "counter", "How often the storage has failed.", Double(owner.storageFailed))
   }
 

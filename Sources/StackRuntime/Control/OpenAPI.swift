@@ -56,6 +56,9 @@ extension ControlPort {
     for event in owner.node.eventDescriptions {
       schemas["\(event.layer).events.\(event.name)"] = event.schema.jsonSchema()
     }
+    for route in fixedRoutes() {
+      if let input = route.input { schemas[Self.inputName(route)] = input.jsonSchema() }
+    }
     for (type, _) in owner.options.layers {
       schemas["\(type.manifest.name).settings"] = Self.settingsSchema(of: type).jsonSchema()
     }
@@ -71,20 +74,26 @@ extension ControlPort {
       operation["parameters"] = .array(
         route.parameters.map { parameter in
           [
-            "name": .string(parameter.name), "in": "query", "required": false,
+            "name": .string(parameter.name), "in": "query",
+            "required": .bool(route.requiredParameters.contains(parameter.name)),
             "description": .string(parameter.summary), "schema": parameter.schema,
           ]
         })
     }
     if route.input != nil {
-      let name = "\(route.path.dropFirst("/v1/".count).split(separator: "/").joined(separator: ".")).input"
+      let name = "#/components/schemas/\(Self.inputName(route))"
       operation["requestBody"] = [
         "required": .bool(!route.mayOmitInput),
-        "content": ["application/json": ["schema": ["$ref": .string("#/components/schemas/\(name)")]]],
+        "content": ["application/json": ["schema": ["$ref": .string(name)]]],
       ]
     }
     operation["responses"] = .object(responses(route))
     return .object(operation)
+  }
+
+  /// What the schema of a route's body is called.
+  private static func inputName(_ route: ControlRoute) -> String {
+    "\(route.path.dropFirst("/v1/".count).split(separator: "/").joined(separator: ".")).input"
   }
 
   private func responses(_ route: ControlRoute) -> JSONObject {

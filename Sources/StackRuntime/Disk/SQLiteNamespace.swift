@@ -164,6 +164,9 @@ final class SQLiteNamespace: LayerStorage {
 
   // MARK: Statements
 
+  /// Lets go of all statements, before the file is closed.
+  func dropStatements() { statements = [SQLiteStatement?](repeating: nil, count: Verb.allCases.count) }
+
   private func checkWritable() throws(StorageError) {
     try connection.checkUsable()
     guard scans == 0 else {

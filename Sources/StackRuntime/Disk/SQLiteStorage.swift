@@ -60,6 +60,12 @@ public final class SQLiteStorage: NodeStorage {
   public var isDirty: Bool { connection.isInTransaction || connection.failure != nil }
 
   public func commit() throws(StorageError) { try connection.commit() }
+
+  /// Closes the file. A statement that is still there would keep it open, so all of them go first.
+  public func close() {
+    for entry in namespaces.values { entry.namespace?.dropStatements() }
+    connection.close()
+  }
 }
 
 /// What the file itself says before SQLite opens it.
@@ -136,6 +142,7 @@ final class SQLiteConnection {
   private(set) var isInTransaction = false
   /// Why the storage has stopped.
   private(set) var failure: StorageError?
+  private var isClosed = false
   /// Whether a full database may be full by our own limit.
   private var isLimited = false
 
@@ -156,7 +163,16 @@ final class SQLiteConnection {
     guard sqlite3_db_readonly(handle, "main") == 0 else { throw .readOnly(directory) }
   }
 
-  deinit { sqlite3_close_v2(handle) }
+  deinit { if !isClosed { sqlite3_close_v2(handle) } }
+
+  /// Closes the file; an open transaction is rolled back. From then on every use is refused before it reaches SQLite.
+  func close() {
+    guard !isClosed else { return }
+    failure = StorageError(.other, "the storage in \(directory) was closed")
+    isInTransaction = false
+    isClosed = true
+    sqlite3_close_v2(handle)
+  }
 
   // MARK: Opening
 

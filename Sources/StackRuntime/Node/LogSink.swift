@@ -15,16 +15,44 @@ public final class LogSink {
   private let format: Format
   private let isColoured: Bool
   private let write: ([UInt8]) -> Void
+  private let output: LogOutput?
+
+  /// How many lines were dropped because nobody read them in time.
+  public var dropped: UInt64 { output?.dropped ?? 0 }
 
   /// A sink. Without `colour`, text is coloured when standard error is a terminal that wants it; without `write`, lines
-  /// go to standard error.
+  /// go to `output`, or else to standard error. They never wait for whoever reads them.
   public init(
-    format: Format = .text, level: LogLevel = .info, colour: Bool? = nil, write: (([UInt8]) -> Void)? = nil
+    format: Format = .text, level: LogLevel = .info, colour: Bool? = nil, output: LogOutput? = nil,
+    write: (([UInt8]) -> Void)? = nil
   ) {
     self.format = format
     self.level = level
-    isColoured = format == .text && (colour ?? (write == nil && Self.terminalWantsColour))
-    self.write = write ?? Self.writeToStandardError
+    isColoured = format == .text && (colour ?? (write == nil && output == nil && Self.terminalWantsColour))
+    let output = output ?? (write == nil ? LogOutput() : nil)
+    self.output = output
+    self.write = write ?? { output?.write($0) }
+    output?.notice = { [format] count in
+      let record = LogRecord(
+        level: .warning, layer: "log", time: Self.wallClock,
+        message: "\(count) log lines were dropped, for nobody read them in time")
+      return (format == .json ? Self.json(record) : Self.text(record, coloured: false)) + [UInt8(ascii: "\n")]
+    }
+  }
+
+  private static var wallClock: Instant {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+  }
+
+  /// Has lines that wait for a reader written by a loop, as soon as the reader takes them.
+  func attach(_ loop: EventLoop) { output?.attach(loop) }
+
+  /// Ends what `attach` began, and gives the reader a last moment.
+  func end(within time: Duration) {
+    output?.detach()
+    output?.flush(within: time)
   }
 
   /// Writes a line, if its level is wanted.
@@ -101,17 +129,6 @@ public final class LogSink {
   private static var terminalWantsColour: Bool {
     guard isatty(STDERR_FILENO) == 1, getenv("NO_COLOR") == nil else { return false }
     return getenv("TERM").map { String(cString: $0) != "dumb" } ?? false
-  }
-
-  private static func writeToStandardError(_ line: [UInt8]) {
-    var rest = line[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      // A log that nobody takes must not hold the node up.
-      guard count > 0 else { return }
-      rest = rest.dropFirst(count)
-    }
   }
 }
 

@@ -1,9 +1,10 @@
 // PeerBook: the configured neighbours as they were written, and the addresses that their names have.
 import StackCore
 
-/// Looks up the neighbours that are names, again and again until each has an address.
+/// Looks up the neighbours that are names: again and again until each has an address, and then from time to time, for
+/// a name may move.
 ///
-/// An address once found stays until the configuration changes. It belongs to its loop's thread.
+/// An address stays for as long as the name still has it, or can't be looked up. It belongs to its loop's thread.
 final class PeerBook {
   struct Peer {
     var text: String
@@ -14,6 +15,11 @@ final class PeerBook {
 
   /// The first and the longest wait before a name is looked up again.
   static let waits = (first: Duration.seconds(1), longest: Duration.seconds(60))
+
+  /// How long after an address was found its name is looked up again.
+  var again = Duration.seconds(300)
+  /// Looks a name and port up; in tests another than the system.
+  var resolve: ((String, @escaping (Result<[Address], ResolveError>) -> Void) -> Void)?
 
   private let loop: EventLoop
   private let isReachable: (Address) -> Bool
@@ -84,9 +90,13 @@ final class PeerBook {
       guard let time = peers[place].nextTry, time <= now else { continue }
       peers[place].nextTry = nil
       let text = peers[place].text
+      lookups += 1
+      if let resolve {
+        resolve(text) { [weak self] result in self?.answer(text, result) }
+        continue
+      }
       let resolver = resolver ?? Resolver(loop: loop)
       self.resolver = resolver
-      lookups += 1
       resolver.resolve(text) { [weak self] result in self?.answer(text, result) }
     }
     guard let next = peers.compactMap(\.nextTry).min() else { return }
@@ -98,15 +108,20 @@ final class PeerBook {
   private func answer(_ text: String, _ result: Result<[Address], ResolveError>) {
     lookups -= 1
     if lookups == 0 { resolver = nil }
-    guard !isClosed, let place = peers.firstIndex(where: { $0.text == text }), peers[place].address == nil else {
-      return
-    }
+    guard !isClosed, let place = peers.firstIndex(where: { $0.text == text }), Address(text) == nil else { return }
     var reason = "it has no address of the family that this node listens at"
     switch result {
     case .success(let found):
-      if let address = found.first(where: isReachable) {
+      let usable = found.filter(isReachable)
+      if let address = usable.first {
+        let known = peers[place].address
+        peers[place].failures = 0
+        peers[place].nextTry = loop.now + again
+        lookUp()
+        // A name with several addresses may list them in another order each time.
+        if let known, usable.contains(known) { return }
         peers[place].address = address
-        log(.info, "the neighbour \(text) is at \(address)")
+        log(.info, "the neighbour \(text) is at \(address)" + (known.map { ", and no more at \($0)" } ?? ""))
         return changed()
       }
     case .failure(let error): reason = error.message
@@ -120,6 +135,8 @@ final class PeerBook {
     let wait = min(Self.waits.first * (1 << min(failures, 6)), Self.waits.longest)
     peers[place].failures += 1
     peers[place].nextTry = loop.now + wait
+    // It has the address that it had.
+    guard peers[place].address == nil else { return }
     // Once at once, and then more and more rarely.
     if failures & (failures + 1) == 0 {
       log(.warning, "the neighbour \(peers[place].text) can't be looked up: \(reason); trying again")

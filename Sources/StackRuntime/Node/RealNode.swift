@@ -74,6 +74,9 @@ public final class RealNode {
   /// How many bytes end the reading of a round.
   static let enoughToSend = 32 << 10
 
+  /// How many bytes that came in end the reading of a round when there is something to send.
+  static let enoughHeard = 256 << 10
+
   /// Builds a node: takes the data directory, opens the storage, builds the layers and binds the ports. Nothing has
   /// been started when it throws.
   public init(_ options: RealNodeOptions, loop: EventLoop? = nil, log: LogSink) throws(RuntimeError) {
@@ -169,6 +172,7 @@ public final class RealNode {
     writable = loop.onWritable(socket.fd) { [unowned self] in self.isBlocked = false }
     timer = loop.timer { [unowned self] in self.timerFired() }
     openPeers()
+    log.attach(loop)
     note(.info, "\(options.name) listens at \(address)")
     if let control { note(.info, "the control port is http://\(control.address)") }
     node.start(at: loop.now)

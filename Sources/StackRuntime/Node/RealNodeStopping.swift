@@ -24,22 +24,22 @@ extension RealNode {
     var answers: [ReloadAnswer]
     do { answers = try node.reload(peers: peers?.addresses ?? [], layers: new.layers, at: loop.now) } catch {
       peers?.restore(before)
+      keepRunning(of: options.layers)
       throw RuntimeError(building: error)
     }
     if oldPeers != new.peers, !answers.contains(where: { $0.path == "peers" }) {
-      answers.insert(ReloadAnswer(path: "peers", outcome: .applied), at: 0)
+      answers.insert(ReloadAnswer(path: "peers", outcome: .applied, message: ReloadAnswer.live), at: 0)
     }
     if let level = new.logLevel, level != log.level {
       log.level = level
       node.logLevel = level
       options.logLevel = level
-      answers.append(ReloadAnswer(path: "logLevel", outcome: .applied))
+      answers.append(
+        ReloadAnswer(path: "logLevel", outcome: .applied, message: "\(ReloadAnswer.live), now \(level.rawValue)"))
     }
     answers += new.answers
     options.peers = new.peers
-    // One that could not be built is off: after a storage failure it must not keep the others from coming back.
-    let running = node.layers.map(\.name)
-    options.layers = new.layers.filter { running.contains($0.type.manifest.name) }
+    keepRunning(of: new.layers)
     peers?.lookUp()
     loop.handle.wake()
     for answer in answers {
@@ -49,6 +49,12 @@ extension RealNode {
     }
     if answers.isEmpty { note(.info, "reload: nothing has changed") }
     return answers
+  }
+
+  /// One that could not be built is off: after a storage failure it must not keep the others from coming back.
+  private func keepRunning(of layers: [(type: any ProtocolLayer.Type, section: JSON)]) {
+    let running = node.layers.map(\.name)
+    options.layers = layers.filter { running.contains($0.type.manifest.name) }
   }
 
   /// Stops the layers, lets what they still send leave, and ends; after `time` at the latest, but for a second in which
@@ -93,9 +99,12 @@ extension RealNode {
     peers?.close()
     // What still runs has nobody left to tell.
     pool.abandon()
+    // Whoever gets the lock next must find a file that nobody has open.
+    storage.close()
     lock = nil
     state = .stopped
     note(.info, "\(options.name) has stopped")
+    log.end(within: .milliseconds(200))
     let told = onStopped
     onStopped = nil
     told?()

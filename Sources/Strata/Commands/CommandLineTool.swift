@@ -58,12 +58,15 @@ final class CommandLineTool {
       return 0
     }
     guard !parsed.wantsHelp else {
-      for line in spec.helpLines(path: path, console: console) { console.print(line) }
+      let shown = path == program ? wholeTable : spec
+      for line in shown.helpLines(path: path, console: console) { console.print(line) }
+      if path == program { console.print("\n`\(program) COMMAND --help` says more of each.") }
       return 0
     }
     guard let action = spec.action else {
       throw UsageError(
-        "a command is missing, expected one of \(spec.subcommands.map(\.name).joined(separator: ", "))",
+        "a command is missing, expected one of "
+          + spec.subcommands.filter { !$0.isHidden }.map(\.name).joined(separator: ", "),
         help: "\(path) --help")
     }
     do { return try action(parsed, self) } catch var error as UsageError {
@@ -75,7 +78,7 @@ final class CommandLineTool {
   /// A word that is no command, and the nearest that is one.
   func unknownCommand(_ word: String, of spec: CommandSpec, path: String) -> UsageError {
     let layers = path == program ? catalog.map { $0.manifest.name } : []
-    let names = spec.subcommands.map(\.name) + layers
+    let names = spec.subcommands.filter { !$0.isHidden }.map(\.name) + layers
     let expected =
       nearest(word, among: names).map { "\"\($0)\" (did you mean that?)" }
       ?? "one of \(names.joined(separator: ", "))"
@@ -86,16 +89,37 @@ final class CommandLineTool {
   var rootCommand: CommandSpec {
     CommandSpec(
       name: program, summary: "Runs and drives nodes of a layered peer-to-peer protocol stack.",
-      discussion: catalog.isEmpty
-        ? ""
-        : "`\(program) LAYER COMMAND` asks a running node's layer to do something. Layers: "
-          + catalog.map { $0.manifest.name }.joined(separator: ", ") + ".",
       options: [OptionSpec(name: "version", short: "V", summary: "Print the version.")],
       subcommands: [
-        nodeCommand, callCommand, statusCommand, neighboursCommand, metricsCommand, eventsCommand, reloadCommand,
-        stopCommand, layersCommand,
-        configCommand, simCommand, wireCommand, protoCommand, helpCommand,
-      ])
+        (.start, [initCommand, nodeCommand, demoCommand]),
+        (
+          .ask,
+          [
+            statusCommand, topCommand, neighboursCommand, eventsCommand, metricsCommand, consoleCommand, callCommand,
+            reloadCommand, stopCommand,
+          ]
+        ),
+        (.develop, [layersCommand, configCommand, simCommand, wireCommand, protoCommand]),
+        (.program, [helpCommand, completionCommand, manCommand, completeCommand]),
+      ].flatMap { (group: CommandSpec.Group, commands: [CommandSpec]) in
+        commands.map { command in
+          var command = command
+          command.group = group
+          return command
+        }
+      })
+  }
+
+  /// The table with the layers in it, for help, completion and the manual.
+  var wholeTable: CommandSpec {
+    var root = rootCommand
+    root.subcommands += catalog.compactMap { type in
+      guard root.subcommand(type.manifest.name) == nil else { return nil }
+      var layer = layerCommand(type.manifest.name)
+      layer?.group = .layer
+      return layer
+    }
+    return root
   }
 
   private var helpCommand: CommandSpec {
@@ -103,8 +127,10 @@ final class CommandLineTool {
       name: "help", summary: "Shows the help of a command.",
       positionals: [
         PositionalSpec(
-          name: "command", summary: "The command, such as \"config check\".", isRequired: false, takesRest: true)
+          name: "command", summary: "The command, such as \"config check\".", isRequired: false, takesRest: true,
+          completes: .commands)
       ],
+      examples: ["help", "help config check"],
       action: { parsed, tool in
         try tool.run(tool.rootCommand, (parsed.positionals["command"] ?? [])[...] + ["--help"], path: tool.program)
       })

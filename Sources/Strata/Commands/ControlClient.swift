@@ -9,6 +9,8 @@ struct ControlClient {
   /// The control port's port.
   let port: UInt16
   private let token: String
+  /// Where the token stands, to be named when it turns out wrong.
+  private let tokenPath: String
   /// How a person would start the node, for when it doesn't run.
   private let remedy: String
 
@@ -16,10 +18,18 @@ struct ControlClient {
   static let options = [
     OptionSpec(
       name: "config", short: "c", value: "FILE",
-      summary: "The running node's file. Default: $STRATA_CONFIG, else ./strata.json, else ./node.json."),
-    OptionSpec(name: "control", value: "URL", summary: "The control port itself, with --token-file."),
-    OptionSpec(name: "token-file", value: "FILE", summary: "The file that holds the control port's token."),
+      summary: "The running node's file. Default: $STRATA_CONFIG, else ./strata.json, else ./node.json.",
+      completes: .nodeFiles),
+    OptionSpec(
+      name: "control", value: "URL", summary: "The control port itself, with --token-file.", completes: .controlPorts),
+    OptionSpec(
+      name: "token-file", value: "FILE", summary: "The file that holds the control port's token.", completes: .files),
   ]
+
+  /// Where a person opens the node's console.
+  var consoleAddress: String {
+    "http://\(host.contains(":") ? "[\(host)]" : host):\(port)/#token=\(token)"
+  }
 
   /// The node that the options mean.
   init(_ parsed: ParsedArguments, _ tool: CommandLineTool) throws {
@@ -42,10 +52,27 @@ struct ControlClient {
     }
     (host, port) = (address.host, address.port)
     token = try Self.token(tokenFile)
+    tokenPath = tokenFile
     remedy = "is the node running?"
   }
 
-  private init(file path: String, program: String, _ tokenFile: String?) throws {
+  /// The node whose data is in a folder.
+  init(data folder: String) throws {
+    let text: [UInt8]
+    do throws(TextFileError) { text = try readFile("\(folder)/\(controlAddressFileName)") } catch {
+      throw FailedError("no node runs on \(folder): \(error)")
+    }
+    guard let address = Address(trimmed(text)), address.port > 0 else {
+      throw FailedError("\(folder)/\(controlAddressFileName) holds no address")
+    }
+    (host, port) = (address.host, address.port)
+    tokenPath = "\(folder)/\(tokenFileName)"
+    token = try Self.token(tokenPath)
+    remedy = "is the node running?"
+  }
+
+  /// The node of a file; its token is in another file than usual, where one is given.
+  init(file path: String, program: String, _ tokenFile: String? = nil) throws {
     let file = try NodeFile.readCore(path)
     remedy = "start it with: \(program) node \(path)"
     guard let control = file.control else {
@@ -60,11 +87,12 @@ struct ControlClient {
         "node \(file.name) doesn't run, for there is no \(file.data)/\(controlAddressFileName); \(remedy)")
     }
     (host, port) = (address.host, address.port)
-    token = try Self.token(tokenFile ?? "\(file.data)/\(tokenFileName)")
+    tokenPath = tokenFile ?? "\(file.data)/\(tokenFileName)"
+    token = try Self.token(tokenPath)
   }
 
   /// The file of the node that is meant.
-  private static func file(_ parsed: ParsedArguments, _ tool: CommandLineTool) throws -> String {
+  static func file(_ parsed: ParsedArguments, _ tool: CommandLineTool) throws -> String {
     if let path = parsed.option("config") { return path }
     if let path = tool.console.environment("STRATA_CONFIG"), !path.isEmpty { return path }
     for path in ["strata.json", "node.json"] where isFile(path) { return path }
@@ -76,6 +104,33 @@ struct ControlClient {
     do throws(TextFileError) { return trimmed(try readFile(path)) } catch {
       throw FailedError("\(error); a node makes its token when it is started for the first time")
     }
+  }
+
+  // MARK: Is it ours?
+
+  /// Makes sure that what listens there knows the token, before the token is sent. A node that was killed leaves its
+  /// address behind, and the port may be another program's by now.
+  func prove(within time: Duration = .seconds(10)) throws {
+    let nonce: [UInt8]
+    do throws(FileError) { nonce = try ControlProof.nonce() } catch { throw FailedError(error.message) }
+    let answer: (head: HTTPHead, body: [UInt8])
+    var client = HTTPClient()
+    client.bodyLimit = 64 << 10
+    do throws(HTTPClientError) {
+      answer = try client.request(
+        "GET", host: host, port: port, path: "\(ControlProof.path)?nonce=\(nonce.hex)",
+        headers: [HTTPField("Accept", "application/json")], timeout: time)
+    } catch { throw error.kind == .unreachable ? failed(error) : stranger(" (\(error.message))") }
+    let proof = (try? JSON.parse(answer.body))?["proof"]?.stringValue ?? ""
+    guard answer.head.status == 200, ControlProof.isRight(proof, token: token, nonce: nonce) else {
+      throw stranger("")
+    }
+  }
+
+  private func stranger(_ detail: String) -> FailedError {
+    FailedError(
+      "what listens at \(host):\(port) doesn't know the token in \(tokenPath), so the token was not sent\(detail): "
+        + "either another program has the port now, or the token is another node's; \(remedy)")
   }
 
   // MARK: Asking
@@ -95,11 +150,16 @@ struct ControlClient {
   /// The JSON that a path answers with when it is posted to.
   func post(_ path: String) throws -> JSON { try Self.parse(try ask("POST", path)) }
 
-  private func ask(_ method: String, _ path: String) throws -> [UInt8] {
+  private func ask(
+    _ method: String, _ path: String, _ input: JSON? = nil, within time: Duration = .seconds(30)
+  ) throws -> [UInt8] {
+    try prove(within: min(time, .seconds(10)))
     let answer: (head: HTTPHead, body: [UInt8])
     do throws(HTTPClientError) {
       answer = try HTTPClient().request(
-        method, host: host, port: port, path: path, headers: headers(accept: "*/*", hasBody: false))
+        method, host: host, port: port, path: path,
+        headers: headers(accept: input == nil ? "*/*" : "application/json", hasBody: input != nil),
+        body: input.map { Array($0.text().utf8) } ?? [], timeout: time)
     } catch { throw failed(error) }
     if answer.head.status >= 400 { throw Refusal(status: answer.head.status, body: answer.body) }
     return answer.body
@@ -107,6 +167,11 @@ struct ControlClient {
 
   /// The JSON that a path answers with.
   func json(_ path: String) throws -> JSON { try Self.parse(try get(path)) }
+
+  /// What a path answers with, within a time; with an input it is posted to.
+  func get(_ path: String, _ input: JSON? = nil, within time: Duration) throws -> [UInt8] {
+    try ask(input == nil ? "GET" : "POST", path, input, within: time)
+  }
 
   private static func parse(_ body: [UInt8]) throws -> JSON {
     do { return try JSON.parse(body) } catch { throw FailedError("the node's answer is not JSON: \(error)") }
@@ -118,6 +183,7 @@ struct ControlClient {
     var whole: [UInt8] = []
     var isStream = false
     var outcome: Result<JSON, Refusal>?
+    try prove()
     let head: HTTPHead
     do throws(HTTPClientError) {
       // A call may take as long as it takes: the person who waits can end it.
@@ -161,6 +227,7 @@ struct ControlClient {
     var events = EventStreamReader()
     var whole: [UInt8] = []
     var isRefused = false
+    try prove()
     let head: HTTPHead
     do throws(HTTPClientError) {
       head = try HTTPClient().stream(

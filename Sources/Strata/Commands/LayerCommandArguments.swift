@@ -24,7 +24,9 @@ struct LayerCommandArguments {
     CommandSpec(
       name: name, summary: summary,
       positionals: places.map {
-        PositionalSpec(name: $0.name, summary: Self.about($0), unless: "input", takesRest: $0.schema.isArray)
+        PositionalSpec(
+          name: $0.name, summary: Self.about($0), unless: "input", takesRest: $0.schema.isArray,
+          completes: Self.completes($0))
       },
       options: optional.map(Self.option) + [
         OptionSpec(
@@ -48,10 +50,22 @@ struct LayerCommandArguments {
     case .array: option.repeats = true
     default: break
     }
+    if option.value != nil { option.completes = completes(property) }
     if let value = property.defaultValue, option.value != nil, !value.isNull {
       option.summary += " Default: \(value.stringValue ?? value.text())."
     }
     return option
+  }
+
+  /// What a shell may offer for a value.
+  private static func completes(_ property: Schema.Property) -> Completes {
+    let schema = if case .array(let element) = property.schema.kind { element } else { property.schema }
+    if schema.form == Address.schema.form { return .neighbours }
+    switch schema.kind {
+    case .string(let words?, _, _): return .words(words)
+    case .boolean: return .words(["true", "false"])
+    default: return ["path", "paths", "file", "files"].contains(property.name) ? .files : .nothing
+    }
   }
 
   // MARK: Reading
@@ -158,6 +172,8 @@ extension Schema {
         })
     default: kind = .any
     }
-    self.init(kind, nullable: names.contains("null"), closed: json["additionalProperties"] == false)
+    self.init(
+      kind, nullable: names.contains("null"), closed: json["additionalProperties"] == false,
+      format: json["format"]?.stringValue.flatMap { Format(rawValue: $0) })
   }
 }

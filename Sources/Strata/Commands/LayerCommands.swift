@@ -21,16 +21,21 @@ extension CommandLineTool {
     var name: String
     var summary: String
     var input: Schema
+    var output: Schema
+    var progress: Schema?
     var examples: [String]
 
     init(_ command: CommandDescription) {
       (name, summary, input, examples) = (command.name, command.summary, command.input, command.examples)
+      (output, progress) = (command.output, command.progress)
     }
 
     init(_ json: JSON) {
       name = json["name"]?.stringValue ?? ""
       summary = json["summary"]?.stringValue ?? ""
       input = Schema(jsonSchema: json["input"] ?? [:])
+      output = Schema(jsonSchema: json["output"] ?? [:])
+      progress = json["progress"].flatMap { $0.isNull ? nil : Schema(jsonSchema: $0) }
       examples = (json["examples"]?.arrayValue ?? []).compactMap(\.stringValue)
     }
   }
@@ -65,7 +70,7 @@ extension CommandLineTool {
         spec.options += ControlClient.options + [Self.jsonOption]
         spec.action = { parsed, tool in
           let input = try arguments.input(parsed) { try readFile("-") }
-          return try tool.call(name, command.name, input, parsed)
+          return try tool.call((name, command.name), input, (command.output, command.progress), parsed)
         }
         return spec
       })
@@ -89,77 +94,34 @@ extension CommandLineTool {
         var whole = ParsedArguments()
         whole.options["input"] = [parsed.positional("input") ?? "{}"]
         let input = try LayerCommandArguments(Schema(.any)).input(whole) { try readFile("-") }
-        return try tool.call(parsed.positional("layer") ?? "", parsed.positional("command") ?? "", input, parsed)
+        let (layer, name) = (parsed.positional("layer") ?? "", parsed.positional("command") ?? "")
+        let known = tool.catalog.first { $0.manifest.name == layer }.flatMap { type in
+          LayerReport(type, catalog: tool.catalog).commands.first { $0.name == name }
+        }
+        return try tool.call((layer, name), input, (known?.output, known?.progress), parsed)
       })
   }
 
-  private func call(_ layer: String, _ command: String, _ input: JSON, _ parsed: ParsedArguments) throws -> Int32 {
+  private func call(
+    _ command: (layer: String, name: String), _ input: JSON, _ schemas: (output: Schema?, progress: Schema?),
+    _ parsed: ParsedArguments
+  ) throws -> Int32 {
     let client = try ControlClient(parsed, self)
     let isJSON = parsed.has("json")
-    let progress = ProgressLine(console: console, isJSON: isJSON)
+    let progress = ProgressLine(console: console, isJSON: isJSON, schema: schemas.progress)
     // The node cancels a call whose caller hangs up.
     let before = signal(SIGINT) { _ in
       let text: StaticString = "\ncancelled\n"
       _ = write(2, text.utf8Start, text.utf8CodeUnitCount)
-      _exit(1)
+      _exit(130)
     }
     defer {
       signal(SIGINT, before)
       progress.end()
     }
-    let result = try client.call(layer, command, input) { progress.show($0) }
+    let result = try client.call(command.layer, command.name, input) { progress.show($0) }
     progress.end()
-    isJSON ? console.print(result.text(pretty: true)) : console.show(result)
+    isJSON ? console.print(result.text(pretty: true)) : console.show(result, as: schemas.output)
     return 0
-  }
-}
-
-/// Shows how far a call is: one line that changes on a terminal, else a line each time.
-final class ProgressLine {
-  private let console: Console
-  private let isJSON: Bool
-  private var isOpen = false
-
-  init(console: Console, isJSON: Bool) {
-    self.console = console
-    self.isJSON = isJSON
-  }
-
-  /// Shows a piece of progress.
-  func show(_ json: JSON) {
-    if isJSON { return console.write(json.text() + "\n", to: .error) }
-    guard console.errorIsTerminal else { return console.write(Self.text(json) + "\n", to: .error) }
-    let text = Self.bar(json, width: min(console.width, 100)) ?? Self.text(json)
-    console.write("\r\u{1b}[K" + text.prefix(max(10, console.width - 1)), to: .error)
-    isOpen = true
-  }
-
-  /// Takes the line away.
-  func end() {
-    if isOpen { console.write("\r\u{1b}[K", to: .error) }
-    isOpen = false
-  }
-
-  /// The progress in words: `received 5, total 10`.
-  static func text(_ json: JSON) -> String {
-    guard case .object(let members) = json else { return json.inOneCell }
-    return members.map { "\($0.key) \($0.value.inOneCell)" }.joined(separator: ", ")
-  }
-
-  /// A bar, where the progress says how much of how much.
-  static func bar(_ json: JSON, width: Int) -> String? {
-    func number(_ names: [String]) -> Double? { names.lazy.compactMap { json[$0]?.doubleValue }.first }
-    var fraction = number(["fraction"])
-    if fraction == nil, let done = number(["done", "received", "bytesReceived", "chunksReceived", "count"]),
-      let total = number(["total", "size", "bytesTotal", "chunksTotal"]), total > 0
-    {
-      fraction = done / total
-    }
-    guard let fraction, fraction.isFinite else { return nil }
-    let part = min(max(fraction, 0), 1)
-    let room = max(10, min(40, width - 40))
-    let filled = Int(part * Double(room))
-    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: room - filled)
-    return "\(bar) \(padded("\(Int(part * 100))%", 4)) \(text(json))"
   }
 }

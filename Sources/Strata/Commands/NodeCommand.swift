@@ -18,6 +18,9 @@ extension CommandLineTool {
         OptionSpec(
           name: "log-level", value: "LEVEL", summary: "The least important lines to write, whatever the file says.",
           choices: LogLevel.allCases.map(\.rawValue)),
+        OptionSpec(
+          name: "console", value: "FOLDER",
+          summary: "Serve the console's page from this folder, for whoever edits it; else from the program itself."),
       ],
       examples: ["node alice.json", "node alice.json --log json --log-level debug"],
       action: { parsed, tool in try tool.runNode(parsed) })
@@ -29,9 +32,24 @@ extension CommandLineTool {
     let file = try NodeFile.read(path, catalog: catalog)
     let format = parsed.option("log").flatMap { LogFormat(rawValue: $0) } ?? file.log
     let sink = LogSink(format: format == .json ? .json : .text, level: level ?? file.logLevel)
+    let node: RealNode
+    do throws(RuntimeError) { node = try RealNode(nodeOptions(file, path: path, level: level), log: sink) } catch {
+      console.complain("\(path): \(error)")
+      return error.kind == .configuration ? 2 : 1
+    }
+    ConsolePage.serve(on: node, from: parsed.option("console"))
+    // A log that others may read is no place for the secret.
+    if let control = node.control, console.environment("JOURNAL_STREAM") == nil {
+      console.print("\(file.name)'s console: \(ConsolePage.address(control.address, token: node.token))")
+    }
+    node.run()
+    return 0
+  }
+
+  /// What a node of a file is made from; it can be reloaded from the file, and its settings be changed there.
+  func nodeOptions(_ file: NodeFile, path: String, level: LogLevel?) -> RealNodeOptions {
     var options = RealNodeOptions(file, version: version)
     options.logLevel = level ?? file.logLevel
-    var current = file
     options.reload = { [catalog] in
       let new: NodeFile
       do throws(NodeFileError) { new = try NodeFile.read(path, catalog: catalog) } catch {
@@ -39,17 +57,11 @@ extension CommandLineTool {
       }
       let reload = RealNodeReload(
         peers: new.peers, layers: new.layers, logLevel: level == nil ? new.logLevel : nil,
-        answers: current.restartAnswers(for: new))
-      current.takeLiveKeys(of: new)
+        answers: file.restartAnswers(for: new))
       return reload
     }
-    let node: RealNode
-    do throws(RuntimeError) { node = try RealNode(options, log: sink) } catch {
-      console.complain("\(path): \(error)")
-      return error.kind == .configuration ? 2 : 1
-    }
-    node.run()
-    return 0
+    options.configuration = NodeFileChange(path: path, catalog: catalog).configuration
+    return options
   }
 }
 
@@ -72,8 +84,8 @@ extension RealNodeOptions {
 }
 
 extension NodeFile {
-  /// Keys that a running node takes on from a file that was read again.
-  private static let liveKeys = ["peers", "logLevel"]
+  /// Keys that a running node takes on from a file that was read again: those that their registration calls live.
+  private static let liveKeys = Schema.of(config: CoreSettings.self).properties.filter(\.live).map(\.name)
 
   /// The core's keys that differ from those the node was started with, and are in force only after a restart.
   func restartAnswers(for new: NodeFile) -> [ReloadAnswer] {
@@ -82,15 +94,8 @@ extension NodeFile {
     // A key without a value stands in one of them only.
     let keys = old.keys + wanted.keys.filter { old[$0] == nil }
     return keys.filter { !Self.liveKeys.contains($0) && old[$0] != wanted[$0] }.map {
-      ReloadAnswer(path: $0, outcome: .needsRestart)
+      let value = old[$0].map { $0.stringValue ?? $0.text() }
+      return ReloadAnswer(path: $0, outcome: .needsRestart, message: "still \(value ?? "without a value")")
     }
-  }
-
-  /// Notes that the live keys of another reading are in force.
-  mutating func takeLiveKeys(of new: NodeFile) {
-    peers = new.peers
-    logLevel = new.logLevel
-    layers = new.layers
-    for key in Self.liveKeys { settings[key] = new.settings[key] }
   }
 }

@@ -99,9 +99,11 @@ extension CommandLineTool {
       throw UsageError("--layer: found \"\(harmless(layer))\", expected a layer's name")
     }
     let query = layers.isEmpty ? "" : "?layer=\(layers.joined(separator: ","))"
+    let known = ([LayerReport.core()] + LayerReport.all(catalog)).flatMap(\.events)
+    let schemas = [String: Schema](known.map { ("\($0.layer).\($0.name)", $0.schema) }, uniquingKeysWith: { $1 })
     try ControlClient(parsed, self).follow("/v1/events\(query)") { event in
       let json = (try? JSON.parse(event.data)) ?? .string(event.data)
-      console.print(parsed.has("json") ? json.text() : line(event, json))
+      console.print(parsed.has("json") ? json.text() : line(event, json, schemas))
       left -= 1
       // Who no longer reads the events needn't be told more.
       return left > 0 && console.outputFailure == nil
@@ -110,12 +112,12 @@ extension CommandLineTool {
   }
 
   /// An event in a line: its time, its layer and name, and what it says.
-  private func line(_ event: ServerEvent, _ json: JSON) -> String {
+  private func line(_ event: ServerEvent, _ json: JSON, _ schemas: [String: Schema]) -> String {
     guard let layer = json["layer"]?.stringValue, let name = json["event"]?.stringValue else {
       return "\(console.styled(harmless(event.name), .cyan)) \(json.inOneCell)"
     }
-    let time = json["time"].map { $0.inOneCell + " " } ?? ""
-    let content = json["data"] ?? .null
+    let time = json["time"].map { console.humane.words($0, key: "time").inOneCell + " " } ?? ""
+    let content = console.humane.words(json["data"] ?? .null, as: schemas["\(layer).\(name)"])
     return time + console.styled(harmless("\(layer).\(name)"), .cyan) + " " + content.inOneCell
   }
 }

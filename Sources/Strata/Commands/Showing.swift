@@ -24,8 +24,13 @@ extension JSON {
 }
 
 extension Console {
-  /// Prints a value for people.
-  func show(_ json: JSON, indent: String = "") {
+  /// What puts times, sizes and durations into words.
+  var humane: Humane { Humane(clock: clock) }
+
+  /// Prints a value for people, with its times, sizes and durations in words.
+  func show(_ json: JSON, as schema: Schema? = nil) { show(humane.words(json, as: schema), indent: "") }
+
+  private func show(_ json: JSON, indent: String) {
     switch json {
     case .null: break
     case .object(let members): show(members, indent: indent)

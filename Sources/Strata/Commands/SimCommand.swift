@@ -1,6 +1,7 @@
 // SimCommand: `sim SCENARIO`: runs the same layers in virtual time.
 import Glibc
 import StackCore
+import StackRuntime
 import StackSim
 
 extension CommandLineTool {

@@ -18,7 +18,14 @@ extension CommandSpec {
       lines += ["", console.styled(title, .bold)]
       lines += Table(rows: rows, indent: "  ").lines(width: console.width)
     }
-    section("Commands:", subcommands.map { [$0.name, $0.summary] })
+    let shown = subcommands.filter { !$0.isHidden }
+    if Set(shown.map(\.group)).count > 1 {
+      for group in CommandSpec.Group.allCases {
+        section(group.rawValue + ":", shown.filter { $0.group == group }.map { [$0.name, $0.summary] })
+      }
+    } else {
+      section("Commands:", shown.map { [$0.name, $0.summary] })
+    }
     section("Arguments:", positionals.map { [$0.name.uppercased(), $0.summary] })
     section("Options:", allOptions.map { [$0.shown, $0.description] })
     section("Examples:", examples.map { ["\(console.program) \($0)"] })

@@ -14,6 +14,29 @@ struct OptionSpec {
   var choices: [String] = []
   /// Whether it may be given more than once.
   var repeats = false
+  /// What a shell may offer for its value.
+  var completes = Completes.nothing
+}
+
+/// What a shell may offer for a word.
+enum Completes: Hashable {
+  case nothing
+  /// Any file, which the shell finds itself.
+  case files
+  /// Folders.
+  case folders
+  /// Files that are a node's.
+  case nodeFiles
+  /// Layers, several with commas between them.
+  case layers
+  /// Commands of this program.
+  case commands
+  /// Where the control ports of running nodes are.
+  case controlPorts
+  /// Addresses of a running node's neighbours.
+  case neighbours
+  /// These words.
+  case words([String])
 }
 
 /// A word that is known by its place.
@@ -28,6 +51,8 @@ struct PositionalSpec {
   var unless: String?
   /// Whether it takes all that is left.
   var takesRest = false
+  /// What a shell may offer for it.
+  var completes = Completes.nothing
 }
 
 /// A command of the command line.
@@ -39,6 +64,10 @@ struct CommandSpec {
   var name: String
   /// One line about it.
   var summary: String
+  /// Under which title the program's help lists it.
+  var group = Group.program
+  /// Whether help leaves it out: it is for programs.
+  var isHidden = false
   /// More about it, for its own help.
   var discussion = ""
   /// Words known by their places.
@@ -51,6 +80,15 @@ struct CommandSpec {
   var examples: [String] = []
   /// What it does; nil when it only has subcommands.
   var action: Action?
+
+  /// The titles under which the program's help lists its commands, in this order.
+  enum Group: String, CaseIterable {
+    case start = "To begin"
+    case ask = "A running node"
+    case layer = "Its layers"
+    case develop = "Files, layers and the wire"
+    case program = "This program"
+  }
 
   /// `--help`, which every command has.
   static let help = OptionSpec(name: "help", short: "h", summary: "Show this help.")

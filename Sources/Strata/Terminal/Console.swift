@@ -18,6 +18,12 @@ final class Console {
   let hasColours: Bool
   /// The environment's variables.
   let environment: (String) -> String?
+  /// By which times are shown.
+  let clock: WallClock
+  /// Whether a person can be asked something.
+  let inputIsTerminal: Bool
+  /// A line that the person types, without its end; nil when there is none.
+  let readLine: () -> String?
   /// Why the last words on standard output were lost, as an `errno`, if they were.
   private(set) var outputFailure: Int32?
   private let sink: (Stream, String) -> Int32?
@@ -25,6 +31,7 @@ final class Console {
   init(
     program: String, width: Int = 100, isTerminal: Bool = false, errorIsTerminal: Bool = false,
     hasColours: Bool = false, environment: @escaping (String) -> String? = { _ in nil },
+    clock: WallClock = .system, inputIsTerminal: Bool = false, readLine: @escaping () -> String? = { nil },
     sink: @escaping (Stream, String) -> Int32?
   ) {
     self.program = program
@@ -33,6 +40,9 @@ final class Console {
     self.errorIsTerminal = errorIsTerminal
     self.hasColours = hasColours
     self.environment = environment
+    self.clock = clock
+    self.inputIsTerminal = inputIsTerminal
+    self.readLine = readLine
     self.sink = sink
   }
 
@@ -43,7 +53,8 @@ final class Console {
     let refusesColours = !(variable("NO_COLOR") ?? "").isEmpty || variable("TERM") == "dumb"
     return Console(
       program: program, width: columns(variable), isTerminal: isTerminal, errorIsTerminal: isatty(2) == 1,
-      hasColours: isTerminal && !refusesColours, environment: variable, sink: writeAll)
+      hasColours: isTerminal && !refusesColours, environment: variable, inputIsTerminal: isatty(0) == 1,
+      readLine: { Swift.readLine() }, sink: writeAll)
   }
 
   /// The terminal's width, else what the environment says, else 100.
