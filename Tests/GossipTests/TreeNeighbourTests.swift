@@ -24,7 +24,7 @@ private struct Introduction: WireMessage {
 
 extension Stage {
   /// A neighbour proves its address; its node's status in answer is put aside.
-  fileprivate func prove(_ address: Address? = nil) throws {
+  func prove(_ address: Address? = nil) throws {
     receive(33, Introduction(wantsReply: true), from: address)
     let hello = try #require(sent().first { $0.number == 33 })
     receive(33, Introduction(echo: try Introduction(decoding: hello.body).cookie), from: address)

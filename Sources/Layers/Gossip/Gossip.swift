@@ -38,6 +38,8 @@ public final class Gossip: ProtocolLayer {
   var log: RumorLog
   var mongering = MongeringState()
   var allowances: Allowances
+  /// How many bytes those may have in answer who may not be who they say.
+  var budget = AnswerBudget()
   var owed: [Owed] = []
   var simples = RecentSimples()
   var follows: [Follow] = []
@@ -194,6 +196,7 @@ public final class Gossip: ProtocolLayer {
     switch change.change {
     case .removed:
       allowances.forget(change.address)
+      budget.forget(change.address)
       gapOffers[change.address] = nil
       openings[change.address] = nil
       flows.removeAll { $0.peer == change.address }
