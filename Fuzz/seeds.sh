@@ -26,6 +26,9 @@ hex FuzzNode/seed-pieces '02 02 02 0000000000000000 02 01 03 05 07 e803 00 00 00
 hex FuzzNode/seed-large '02 05 0080 06 0f 06 0f 00 f401 06 0f 06 0f 06 0f 06 0f 06 0f'
 hex FuzzNode/seed-flood '01 0d 00 0d 01 00 60ea 0d 02 08 05 0050 15 0050'
 hex FuzzNode/seed-forged '00 0a 1111111111111111 05 0090 06 4f 06 1f 0a 2222222222222222 05 0090 06 0f'
+# All layers, along a tree and by mongering: a rumor, a status, a batch, ranges, a graft, a private message, commands.
+hex FuzzNode/seed-layers 'd0 02 03 0000000000000000 02 01 03 0f 01 03 11 02 02 01 1a 03 0f 02 01 39 02 11 02 02 01 0f f8 00 06 0f'
+hex FuzzNode/seed-layers-tree '70 0f 04 01 39 03 11 02 02 01 1a 03 0f 06 01 39 03 11 02 02 01 03 01 0f fb 01 06 0f 00 f401 06 0f'
 hex FuzzNode/seed-reload '00 0e 01 1e 02 2e 03 3e 04 0b 0c 0b 0b 0b 0b 0b'
 
 printf '%s' '{"interval":"250ms","cache":"8KiB","fanout":7,"loss":0.25,"enabled":false,"title":"a","mode":"thorough"}' \

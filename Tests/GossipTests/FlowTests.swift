@@ -91,21 +91,20 @@ import Testing
 
   @Test func aSecondProvenNeighbourIsBelievedAtOnce() {
     var claims = HistoryClaims()
-    let first = claims.hear(claim(100, 1), isProven: true)
-    let again = claims.hear(claim(200, 1), isProven: true)
-    let unproven = claims.hear(claim(300, 2), isProven: false)
-    #expect(first == .new && again == .waits && unproven == .waits)
+    let first = claims.hear(claim(100, 1))
+    let again = claims.hear(claim(200, 1))
+    #expect(first == .new && again == .waits)
     // The earlier of the two: the other may keep more.
-    let second = claims.hear(claim(40, 2), isProven: true)
+    let second = claims.hear(claim(40, 2))
     #expect(second == .believed(40) && claims.claims.isEmpty)
   }
 
   @Test func aloneItIsBelievedAfterAWaitInWhichNothingEarlierCame() {
     var claims = HistoryClaims(limit: 1)
-    _ = claims.hear(claim(100, 1), isProven: true)
+    _ = claims.hear(claim(100, 1))
     let other = HistoryClaims.Claim(
       origin: "b", first: 5, from: Address(ipv4: 1, port: 1), next: 1, due: Instant() + .seconds(2))
-    let none = claims.hear(other, isProven: true)
+    let none = claims.hear(other)
     #expect(none == .waits && claims.isFull)
     var early = claims.due(at: Instant() + .seconds(1)) { _ in 1 }
     #expect(early.isEmpty && claims.nextDeadline == Instant() + .seconds(2))
@@ -114,6 +113,26 @@ import Testing
     #expect(early.isEmpty && claims.claims.count == 1)
     let late = claims.due(at: Instant() + .seconds(33)) { _ in 30 }
     #expect(late.map(\.first) == [100] && claims.claims.isEmpty)
+  }
+}
+
+extension HistoryClaimsTests {
+  @Test func oneNeighbourLeavesRoomForTheClaimsOfOthers() {
+    var claims = HistoryClaims(limit: 64)
+    func hear(_ number: Int, _ port: UInt16) -> HistoryClaims.Verdict {
+      claims.hear(
+        .init(
+          origin: WireText("o\(number)"), first: 9, from: Address(ipv4: 1, port: port), next: 1,
+          due: Instant() + .seconds(2)))
+    }
+    for number in 0..<1_000 { _ = hear(number, 1) }
+    #expect(claims.claims.count == 16)
+    let other = hear(2_000, 2)
+    #expect(other == .new)
+    // What has been believed leaves room again.
+    let second = hear(0, 2)
+    let next = hear(3_000, 1)
+    #expect(second == .believed(9) && next == .new)
   }
 }
 

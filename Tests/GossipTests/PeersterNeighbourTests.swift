@@ -113,7 +113,8 @@ final class Stage {
       Rumor(origin: "me", id: 1, text: "not mine"),
       Rumor(origin: "B", id: 1, text: WireText(bytes: .init(repeating: 65, count: 60_001))),
     ] { stage.receive(2, rumor) }
-    #expect(stage.metric("refused") == 7)
+    // One of ours is taken for what we said before our storage was lost.
+    #expect(stage.metric("refused") == 6)
     stage.receive(2, Rumor(origin: "A", id: 1, text: "another"))
     stage.receive(2, Rumor(origin: "A", id: 1, text: "another"))
     let told = stage.events("equivocation")
@@ -209,6 +210,7 @@ final class Stage {
   @Test func aHistoryIsNotHiddenByOneNeighboursWord() throws {
     let stage = try Stage()
     let liar = Address(ipv4: 0x0a00_0009, port: 5000)
+    try stage.prove(liar)
     let batch = RumorBatch(starts: [
       PeerStatus(identifier: "A", nextID: 1_000), PeerStatus(identifier: "B", nextID: 50),
     ])

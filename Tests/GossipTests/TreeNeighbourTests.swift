@@ -8,7 +8,7 @@ import Testing
 
 extension Stage {
   /// A neighbour proves its address; its node's status in answer is put aside.
-  fileprivate func prove(_ address: Address? = nil) throws {
+  func prove(_ address: Address? = nil) throws {
     receive(33, Hello(cookie: Fixed64(77), wantsReply: true), from: address)
     let hello = try #require(sent().first { $0.number == 33 })
     receive(33, Hello(cookie: Fixed64(77), echo: try Hello(decoding: hello.body).cookie), from: address)

@@ -204,9 +204,10 @@ private final class Mixed {
     let delivered = states.filter { $0 == "delivered" }.count
     let plain = states.filter { $0 == "sent, no receipts" }.count
     #expect(states.count == 46 && !states.contains("waiting"), "seed \(seed)")
-    // Where the Peerster always brings B's rumors first, only its way is known, and there are no receipts.
+    // Where the Peerster always brings B's rumors first, only its way is known, and there are no receipts; where it
+    // does so for a while, some tries find no way.
     #expect(plain >= 16, "seed \(seed): \(delivered) \(plain)")
-    #expect(plain > 16 || delivered >= 24, "seed \(seed): \(delivered) \(plain)")
+    #expect(plain > 16 || delivered >= 20, "seed \(seed): \(delivered) \(plain)")
     #expect(toB.count >= delivered)
     let toC = net.received["C"] ?? []
     #expect(Set(toC).count == toC.count && toC.count >= 3, "seed \(seed): \(toC)")

@@ -176,7 +176,8 @@ public func fuzzNode(
   _ name: String, at address: Address, peerster: Bool, pathLimit: Int? = nil,
   more: [(type: any ProtocolLayer.Type, section: JSON)] = []
 ) -> Node {
-  var layers: [(type: any ProtocolLayer.Type, section: JSON)] = [(FuzzLayer.self, [:])] + more
+  var layers: [(type: any ProtocolLayer.Type, section: JSON)] = [(FuzzLayer.self, [:])]
+  layers += more
   if peerster { layers.append((PeersterLayer.self, [:])) }
   var blueprint = NodeBlueprint(
     name: name, address: address, peers: [Address(ipv4: 0x0a00_0001, port: 1)], layers: layers, seed: 7)

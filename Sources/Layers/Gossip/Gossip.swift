@@ -40,6 +40,8 @@ public final class Gossip: ProtocolLayer {
   /// How many statuses each neighbour may still have answered, and how many messages about the tree it may send.
   var allowances: RateLimiter
   var treeAllowances: RateLimiter
+  /// How many bytes those may have in answer who may not be who they say.
+  var budget = AnswerBudget()
   var owed: [Owed] = []
   var simples = RecentSimples()
   var follows: [Follow] = []
@@ -193,6 +195,7 @@ public final class Gossip: ProtocolLayer {
     switch change.change {
     case .removed:
       allowances.forget(change.address)
+      budget.forget(change.address)
       gapOffers[change.address] = nil
       openings[change.address] = nil
       flows.removeAll { $0.peer == change.address }

@@ -7,13 +7,18 @@ extension Gossip {
     if config.spread == .tree, context.neighbour(peer)?.isProven == true {
       return heardPushed(rumor, from: peer, context)
     }
+    if rumor.origin == me, rumor.isSound { remember(rumor.id + 1, context) }
     accept(rumor, from: peer, context)
-    guard rumor.isSound else { return }
+    // A status that can't but ask for the same again would have it sent again at once, and so on for ever.
+    guard rumor.isSound, rumor.origin != me || rumor.id < log.next(of: me),
+      log.judge(rumor.origin, rumor.id) != .full
+    else { return }
     // Its sender learns what we have seen, whether the rumor was new or not.
     owe(peer, rumor.origin, context)
   }
 
   func heardBatch(_ batch: RumorBatch, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
+    guard StatusScope(from: batch.from, upTo: batch.upTo).isSound else { return counts.refused.add() }
     tree.isSynced = true
     defer { tree.isSynced = false }
     let before = (counts.accepted.value, counts.held.value)
@@ -55,13 +60,14 @@ extension Gossip {
     case .new:
       sight(rumor, peer, context)
       keep(rumor, from: peer, context)
-      while let held = log.takeHeld(rumor.origin) { keep(held.rumor, from: held.from, context) }
+      while let held = log.takeHeld(rumor.origin) {
+        if let from = held.from { sight(held.rumor, from, context) }
+        keep(held.rumor, from: held.from, context)
+      }
       return true
     case .ahead:
-      if log.hold(rumor, from: peer, at: context.now) {
-        counts.held.add()
-        sight(rumor, peer, context)
-      }
+      // No way is shown by it yet: one invented rumor far ahead would hold the way to its origin for long.
+      if log.hold(rumor, from: peer, at: context.now) { counts.held.add() }
     case .known(let isKept):
       counts.duplicates.add()
       let isSame = !isKept || compare(rumor, peer, context)

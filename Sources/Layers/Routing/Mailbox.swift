@@ -4,6 +4,12 @@ import StackCore
 
 /// What a mailbox keeps, in the order in which it came. The messages themselves stand in storage under their numbers.
 struct Mailbox {
+  /// Who has brought a message. All that have proven nothing are one: they may call themselves anything.
+  enum Bringer: Hashable {
+    case ours, stranger
+    case neighbour(Address)
+  }
+
   /// A message that is kept.
   struct Entry: Equatable {
     var number: UInt64
@@ -15,12 +21,22 @@ struct Mailbox {
     var tries = 0
     var lastSent: Instant?
     var due: Instant
+    var from = Bringer.ours
+  }
+
+  /// How many messages, or bytes of them, there are of one kind.
+  private struct Share {
+    var count = 0
+    var bytes = 0
   }
 
   var limits: MailboxLimits
   private(set) var entries: [Entry] = []
   private(set) var bytes = 0
   private var numbers: [UInt64: UInt64] = [:]
+  private var shares: [Bringer: Share] = [:]
+  /// How many there are for each destination.
+  private var waiting: [WireText: Int] = [:]
 
   init(limits: MailboxLimits) { self.limits = limits }
 
@@ -32,18 +48,26 @@ struct Mailbox {
     entries.append(entry)
     bytes += entry.size
     if entry.messageID != 0 { numbers[entry.messageID] = entry.number }
+    shares[entry.from, default: Share()].count += 1
+    shares[entry.from, default: Share()].bytes += entry.size
+    waiting[entry.destination, default: 0] += 1
     return shrink()
   }
 
-  /// Lets the oldest go until all limits are kept.
+  /// Lets the oldest go until all limits are kept: of whoever has brought the most, so that nobody pushes out what
+  /// others have left here.
   mutating func shrink() -> [Entry] {
-    var gone = 0
-    var left = bytes
-    while gone < entries.count, entries.count - gone > limits.count || left > limits.bytes.bytes {
-      left -= entries[gone].size
-      gone += 1
+    var gone: [Entry] = []
+    while entries.count > limits.count || bytes > limits.bytes.bytes {
+      let isByCount = entries.count > limits.count
+      let amount: (Share) -> Int = { isByCount ? $0.count : $0.bytes }
+      let most = shares.values.lazy.map(amount).max() ?? 0
+      guard let place = entries.firstIndex(where: { shares[$0.from].map(amount) == most }) else { break }
+      let entry = entries.remove(at: place)
+      forget(entry)
+      gone.append(entry)
     }
-    return take(first: gone)
+    return gone
   }
 
   /// Takes out what came before a time.
@@ -62,7 +86,15 @@ struct Mailbox {
   private mutating func forget(_ entry: Entry) {
     bytes -= entry.size
     if entry.messageID != 0 { numbers[entry.messageID] = nil }
+    shares[entry.from]?.count -= 1
+    shares[entry.from]?.bytes -= entry.size
+    if shares[entry.from]?.count == 0 { shares[entry.from] = nil }
+    let left = waiting[entry.destination, default: 1] - 1
+    waiting[entry.destination] = left > 0 ? left : nil
   }
+
+  /// Whether there is a message under a number.
+  func contains(_ number: UInt64) -> Bool { place(of: number) != nil }
 
   /// Whether a message is kept.
   func has(_ messageID: UInt64) -> Bool { messageID != 0 && numbers[messageID] != nil }
@@ -93,6 +125,8 @@ struct Mailbox {
   /// An origin was heard of: its messages are tried again now, but for those that were sent just before. Answers
   /// whether there are any.
   mutating func wake(_ destination: WireText, at now: Instant, notSentFor pause: Duration) -> Bool {
+    // Rumors come much more often than messages wait for whom they are of.
+    guard waiting[destination] != nil else { return false }
     var isAny = false
     for place in entries.indices where entries[place].destination == destination {
       if let sent = entries[place].lastSent, now - sent < pause { continue }

@@ -75,7 +75,7 @@ extension Routing {
       let number = list(stored(text, .waiting, context), context)
       return report(.book(number), me, PeersterField.privateMessage, .delivered, since: context.now, call, context)
     }
-    text.messageID = Fixed64(max(1, context.random()))
+    text.messageID = Fixed64(max(1, context.unguessable()))
     let number = list(stored(text, .waiting, context), context)
     let isStrata = table.candidates(destination).contains { $0.hops != nil }
     func tell(_ state: MessageState, isLast: Bool) {

@@ -24,7 +24,7 @@ extension Routing {
       guard let parcel = kept.parcel else { continue }
       let entry = Mailbox.Entry(
         number: number, destination: parcel.destination, messageID: parcel.messageID, size: parcel.size, at: kept.at,
-        due: context.now + config.receiptTimeout)
+        due: context.now + config.receiptTimeout, from: parcel.origin == me ? .ours : .stranger)
       for gone in mailbox.add(entry) ?? [] { letGo(gone, .gaveWay, context) }
     }
     armMailbox(context)
@@ -33,7 +33,7 @@ extension Routing {
   /// The private messages of our own that the mailbox keeps, by their numbers in the book.
   func ownInMailbox(_ context: borrowing LayerContext<Routing>) throws -> Set<UInt64> {
     var numbers: Set<UInt64> = []
-    for (number, kept) in try readMailbox(context) where mailbox.entries.contains(where: { $0.number == number }) {
+    for (number, kept) in try readMailbox(context) where mailbox.contains(number) {
       if let number = kept.number { numbers.insert(number) }
     }
     return numbers
@@ -47,13 +47,16 @@ extension Routing {
 
   /// Takes in a message that would pass here. One that another mailbox keeps already is left to it, so that two never
   /// keep the same and hand it to and fro; and nothing is kept for a name that was never heard of.
-  func keepForOthers(_ parcel: Parcel, _ context: borrowing LayerContext<Routing>) -> Bool {
+  func keepForOthers(_ parcel: Parcel, from peer: Address, _ context: borrowing LayerContext<Routing>) -> Bool {
     guard parcel.isKeepable, parcel.keeper == nil else { return false }
     if mailbox.has(parcel.messageID) {
       tell(parcel.origin, .kept, parcel.messageID, context)
       return true
     }
-    guard keep(parcel, owner: nil, since: context.now, context) else { return false }
+    let neighbour = context.neighbour(peer)
+    let isKnown = neighbour?.isProven == true || neighbour?.configured == true
+    let from = isKnown ? Mailbox.Bringer.neighbour(peer) : .stranger
+    guard keep(parcel, from: from, owner: nil, since: context.now, context) else { return false }
     if parcel.messageID != 0 { tell(parcel.origin, .kept, parcel.messageID, context) }
     return true
   }
@@ -62,11 +65,12 @@ extension Routing {
   func keepOurs(
     _ parcel: Parcel, _ owner: Owner, since: Instant, _ context: borrowing LayerContext<Routing>
   ) -> Bool {
-    config.mailbox && keep(parcel, owner: owner, since: since, context)
+    config.mailbox && keep(parcel, from: .ours, owner: owner, since: since, context)
   }
 
   private func keep(
-    _ parcel: Parcel, owner: Owner?, since: Instant, _ context: borrowing LayerContext<Routing>
+    _ parcel: Parcel, from bringer: Mailbox.Bringer, owner: Owner?, since: Instant,
+    _ context: borrowing LayerContext<Routing>
   ) -> Bool {
     guard gossip.nextID(of: parcel.destination) > 1 else { return false }
     var parcel = parcel
@@ -74,9 +78,12 @@ extension Routing {
     if owner != nil { parcel.hopLimit = UInt32(config.hopLimit) }
     let entry = Mailbox.Entry(
       number: nextKept, destination: parcel.destination, messageID: parcel.messageID, size: parcel.size, at: since,
-      due: context.now)
+      due: context.now, from: bringer)
     guard let gone = mailbox.add(entry) else { return false }
     nextKept += 1
+    for other in gone where other.number != entry.number { letGo(other, .gaveWay, context) }
+    // It may be the one that has to go: its bringer has left too much here already.
+    guard mailbox.contains(entry.number) else { return false }
     var kept = KeptMessage()
     (kept.parcel, kept.at) = (parcel, since)
     switch owner {
@@ -87,7 +94,6 @@ extension Routing {
     do { try MailboxStore(storage: context.storage).set(entry.number, kept) } catch { failed(error, context) }
     counts.kept.add()
     tell(parcel, .kept, context)
-    for entry in gone { letGo(entry, .gaveWay, context) }
     armMailbox(context)
     return true
   }

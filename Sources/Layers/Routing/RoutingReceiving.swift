@@ -23,16 +23,22 @@ extension Routing {
   }
 
   func heardRouted(_ message: Routed, from peer: Address, _ context: borrowing LayerContext<Routing>) {
-    guard routedTakings.take(peer, at: context.now) else { return counts.tooMany.add() }
+    guard routedTakings.take(payer(peer, context), at: context.now) else { return counts.tooMany.add() }
     guard message.hopLimit > 0 else { return counts.unsound.add() }
     receive(.message(message), from: peer, context)
   }
 
   /// Whether a neighbour may have one more message taken.
   func mayTake(_ peer: Address, _ context: borrowing LayerContext<Routing>) -> Bool {
-    if takings.take(peer, at: context.now) { return true }
+    if takings.take(payer(peer, context), at: context.now) { return true }
     counts.tooMany.add()
     return false
+  }
+
+  /// On whose account a message goes. Those for whom there is no room among the neighbours share one, or invented
+  /// senders would leave no place for true ones.
+  private func payer(_ peer: Address, _ context: borrowing LayerContext<Routing>) -> Address {
+    context.neighbour(peer) == nil ? Address(high: 0, low: 0, port: 0) : peer
   }
 
   private func receive(_ parcel: Parcel, from peer: Address, _ context: borrowing LayerContext<Routing>) {
@@ -51,7 +57,7 @@ extension Routing {
     let ways = ways(to: parcel.destination, except: peer, needsStrata: parcel.needsStrata, context)
     var onward = parcel
     onward.hopLimit = limit - 1
-    if config.mailbox, ways.isEmpty || before > 0, keepForOthers(onward, context) { return }
+    if config.mailbox, ways.isEmpty || before > 0, keepForOthers(onward, from: peer, context) { return }
     guard !ways.isEmpty else { return counts.noWay.add() }
     send(onward, to: way(ways, try: before / 2), context)
     counts.forwarded.add()

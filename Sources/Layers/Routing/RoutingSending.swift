@@ -236,7 +236,7 @@ extension Routing {
       return context.send(message, as: RoutingField.routed, to: way)
     }
     guard hasRoom(for: message.body.count) else { return refuse(request, context) }
-    message.messageID = Fixed64(max(1, context.random()))
+    message.messageID = Fixed64(max(1, context.unguessable()))
     if !ways.isEmpty { return begin(.message(message), owner, context) }
     let isKept = keepOurs(.message(message), owner, since: context.now, context)
     ended(.message(message), owner, isKept ? .kept : .noRoute, since: context.now, context)

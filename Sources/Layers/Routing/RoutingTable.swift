@@ -19,6 +19,8 @@ struct RoutingTable {
   /// How many neighbours are remembered for each.
   static let most = 4
   private var ways: [WireText: [Candidate]] = [:]
+  /// For each neighbour the origins that it is remembered for, so that it costs no look at all of them when it goes.
+  private var brought: [Address: Set<WireText>] = [:]
 
   init(limit: Int = 100_000) { self.limit = limit }
 
@@ -35,6 +37,7 @@ struct RoutingTable {
     guard var list = ways[sighting.origin] else {
       if ways.count >= limit { return false }
       ways[sighting.origin] = [new]
+      brought[new.nextHop, default: []].insert(sighting.origin)
       return true
     }
     let best = list[0]
@@ -48,25 +51,38 @@ struct RoutingTable {
       return known.map { $0 <= other } ?? false
     }
     list.insert(new, at: place ?? list.count)
+    if known == nil { brought[new.nextHop, default: []].insert(sighting.origin) }
+    for gone in list.dropFirst(Self.most) { forget(gone.nextHop, for: sighting.origin) }
     ways[sighting.origin] = Array(list.prefix(Self.most))
     return list[0].nextHop != best.nextHop
   }
 
   /// A neighbour is gone: the next-best ones take its place. Answers the origins that are reached another way now, or
   /// not at all.
-  mutating func drop(_ neighbour: Address) -> [WireText] { keep { $0.nextHop != neighbour } }
+  mutating func drop(_ neighbour: Address) -> [WireText] {
+    keep((brought[neighbour] ?? []).sorted()) { $0.nextHop != neighbour }
+  }
 
   /// Drops what has not been confirmed since a time.
-  mutating func expire(before time: Instant) -> [WireText] { keep { $0.at >= time } }
+  mutating func expire(before time: Instant) -> [WireText] {
+    // Only those that lose something are put in order.
+    keep(ways.filter { $0.value.contains { $0.at < time } }.keys.sorted()) { $0.at >= time }
+  }
 
-  private mutating func keep(_ stays: (Candidate) -> Bool) -> [WireText] {
+  private mutating func keep(_ origins: [WireText], _ stays: (Candidate) -> Bool) -> [WireText] {
     var changed: [WireText] = []
-    for origin in destinations {
+    for origin in origins {
       guard let list = ways[origin] else { continue }
       let rest = list.filter(stays)
+      for gone in list where !stays(gone) { forget(gone.nextHop, for: origin) }
       if rest.first?.nextHop != list.first?.nextHop { changed.append(origin) }
       ways[origin] = rest.isEmpty ? nil : rest
     }
     return changed
+  }
+
+  private mutating func forget(_ neighbour: Address, for origin: WireText) {
+    brought[neighbour]?.remove(origin)
+    if brought[neighbour]?.isEmpty == true { brought[neighbour] = nil }
   }
 }

@@ -95,7 +95,7 @@ extension Routing {
 
   private func sendProbe(_ place: Int, _ context: borrowing LayerContext<Routing>) {
     // An answer to an earlier try is late, and would be taken for a quick one to this.
-    traces[place].number = max(1, context.random())
+    traces[place].number = max(1, context.unguessable())
     traces[place].tries += 1
     traces[place].sent = context.now
     traces[place].due = context.now + min(config.receiptTimeout, .seconds(2))

@@ -28,8 +28,8 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
 
   /// 64 random bits of the layer's own stream.
   @inlinable public func random() -> UInt64 { slot.random.next() }
-  /// 64 bits that nobody can tell from those before them, unlike `random()`, of which four in a row that are seen on the
-  /// wire give all others away: for numbers and salts that others see and shall not foretell.
+  /// 64 bits that nobody can tell from those before them, unlike `random()`, of which four in a row that are seen on
+  /// the wire give all others away: for numbers and salts that others see and shall not foretell.
   public func unguessable() -> UInt64 { node.drawNumber() }
   /// A number in `0 ..< bound`, each as likely.
   @inlinable public func random(below bound: Int) -> Int { Int(slot.random.next(below: UInt64(bound))) }

@@ -40,6 +40,9 @@ public struct RateLimiter: Sendable {
     return isEnough
   }
 
+  /// What was taken turned out to cost as much as several more: what comes next waits the longer.
+  public mutating func charge(_ address: Address, _ more: Int) { buckets[address]?.left -= Double(max(0, more)) }
+
   /// An address is gone, and its bucket with it.
   public mutating func forget(_ address: Address) { buckets[address] = nil }
 

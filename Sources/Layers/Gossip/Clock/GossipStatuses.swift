@@ -24,12 +24,16 @@ extension Gossip {
   private static let namedBytes = 1_050
   /// In how many parts at a time a status goes.
   private static let mostParts = 16
+  /// Of how many origins that it lacks it is found out for who hasn't proven its address, and so gets one rumor.
+  private static let offersToUnproven = 64
 
   // MARK: Statuses
 
   /// Anti-entropy: a random neighbour is told what we have seen.
   func greet(_ context: borrowing LayerContext<Gossip>) {
-    if let peer = pick(except: nil, context) { sendStatus(to: peer, context) }
+    guard let peer = pick(except: nil, context) else { return }
+    if let neighbour = context.neighbour(peer), !budget.allows(neighbour, at: context.now) { return }
+    sendStatus(to: peer, context)
   }
 
   /// A neighbour says what it has seen. It gets what it lacks, or our status if we lack something; when neither, the
@@ -38,31 +42,37 @@ extension Gossip {
     guard let neighbour = context.neighbour(peer), allowances.take(peer, at: context.now) else {
       return counts.statusesIgnored.add()
     }
+    let scope = StatusScope(isPartial: status.isPartial == true, from: status.from, upTo: status.upTo)
+    guard scope.isSound, budget.allows(neighbour, at: context.now) else { return counts.statusesIgnored.add() }
     counts.statusesIn.add()
     let claims = VectorClock(claimed: status.want)
     remember(claims.next(of: me), context)
-    let scope = StatusScope(isPartial: status.isPartial == true, from: status.from, upTo: status.upTo)
-    handle(differences(claims, status, context), from: neighbour, scope, context)
+    // One rumor is all that others are sent: there is no use in finding all that they lack.
+    let limit = neighbour.isProven ? Outflow.longestQueue : Self.offersToUnproven
+    let found = differences(claims, status, limit: limit, context)
+    // Whoever has us find out much may do so the less often.
+    allowances.charge(peer, found.theyLack.count / 256)
+    handle(found, from: neighbour, scope, context)
   }
 
   private func differences(
-    _ claims: VectorClock, _ status: Status, _ context: borrowing LayerContext<Gossip>
+    _ claims: VectorClock, _ status: Status, limit: Int, _ context: borrowing LayerContext<Gossip>
   ) -> ClockTree.Differences {
     if status.isPartial == true { return log.clock.differences(named: claims) }
     let ranks = log.clock.ranks(from: status.from, upTo: status.upTo)
     let named = claims.entries(from: status.from, upTo: status.upTo)
     // Those who lack very much are told of a part, each time of another.
-    guard ranks.count > Outflow.longestQueue else {
+    guard ranks.count > limit else {
       return log.clock.differences(from: named, in: ranks, limit: .max)
     }
     let middle = ranks.lowerBound + context.random(below: ranks.count)
     let place = claims.place(of: log.clock[middle].identifier)
     let cut = min(max(place, named.startIndex), named.endIndex)
     let late = log.clock.differences(
-      from: named[cut...], in: middle..<ranks.upperBound, limit: Outflow.longestQueue)
-    if late.theyLack.count >= Outflow.longestQueue { return late }
+      from: named[cut...], in: middle..<ranks.upperBound, limit: limit)
+    if late.theyLack.count >= limit { return late }
     let early = log.clock.differences(
-      from: named[..<cut], in: ranks.lowerBound..<middle, limit: Outflow.longestQueue - late.theyLack.count)
+      from: named[..<cut], in: ranks.lowerBound..<middle, limit: limit - late.theyLack.count)
     return .init(theyLack: late.theyLack + early.theyLack, weLack: late.weLack + early.weLack)
   }
 
@@ -114,20 +124,22 @@ extension Gossip {
     guard let neighbour = context.neighbour(peer), allowances.take(peer, at: context.now) else {
       return counts.statusesIgnored.add()
     }
+    guard budget.allows(neighbour, at: context.now) else { return counts.statusesIgnored.add() }
     guard message.isSound else { return counts.rangesRefused.add() }
     counts.rangesIn.add(UInt64(message.claims.count))
     for claim in message.claims where claim.isList == true {
       for entry in claim.want where entry.identifier == me { remember(entry.nextID, context) }
     }
     var rules = RangeReconciler()
-    rules.messages = neighbour.isProven ? rules.messages : 1
-    var answer = rules.answer(message, log.clock, salt: context.random())
+    if !neighbour.isProven { (rules.messages, rules.offers) = (1, Self.offersToUnproven) }
+    var answer = rules.answer(message, log.clock, salt: context.unguessable())
     // Both have begun at once: only one answers, so that the same isn't found out twice.
     if message.isOpening, !answer.messages.isEmpty, let sent = openings[peer] {
       let isRecent = context.now - sent < .seconds(1)
       let ours = log.clock.sum(0..<log.clock.count)
       if isRecent, RangeReconciler.value(message.claims[0]) > ours { answer.messages = [] }
     }
+    allowances.charge(peer, message.claims.count / 16 + answer.lacks.theyLack.count / 256)
     openings[peer] = nil
     for reply in answer.messages { sendRanges(reply, to: peer, context) }
     handle(
@@ -141,7 +153,7 @@ extension Gossip {
 
   /// Begins an exchange of ranges over all origins.
   private func open(to peer: Address, _ context: borrowing LayerContext<Gossip>) {
-    let salt = context.random()
+    let salt = context.unguessable()
     let start = context.random(below: max(1, log.clock.count))
     if openings.count < 4_096 || openings[peer] != nil { openings[peer] = context.now }
     sendRanges(RangeReconciler().opening(log.clock, salt: salt, start: start), to: peer, context)
@@ -277,6 +289,7 @@ extension Gossip {
     let due = owed
     owed = []
     for debt in due {
+      guard let neighbour = context.neighbour(debt.peer), budget.allows(neighbour, at: context.now) else { continue }
       if let stream = debt.stream {
         let seen = BatchesSeen(stream: stream, numbers: debt.numbers, accepted: debt.accepted)
         context.send(seen, as: GossipField.seen, to: debt.peer)
@@ -287,7 +300,7 @@ extension Gossip {
         continue
       } else if log.clock.count <= Self.shortClock {
         sendStatus(to: debt.peer, context)
-      } else if context.neighbour(debt.peer)?.isStrata ?? false {
+      } else if neighbour.isStrata {
         // To name all origins for each rumor would be a waste: only those that were spoken of.
         sendNamed(debt.origins, to: debt.peer, context)
       } else {

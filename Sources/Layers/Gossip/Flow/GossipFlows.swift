@@ -7,6 +7,11 @@ struct StatusScope: Equatable {
   var isPartial = false
   var from: WireText?
   var upTo: WireText?
+
+  /// Whether its ends can be names: they are kept for a while, and said again.
+  var isSound: Bool {
+    (from?.bytes.count ?? 0) <= Rumor.longestOrigin && (upTo?.bytes.count ?? 0) <= Rumor.longestOrigin
+  }
 }
 
 /// A neighbour's backlog, and what it is an answer to.
@@ -33,8 +38,13 @@ extension Gossip {
       flows[place].flow.add(turned)
       if flows[place].scope != scope { flows[place].scope = StatusScope() }
     } else {
-      guard flows.count < Self.mostFlows else { return }
-      var flow = Outflow(stream: UInt32(truncatingIfNeeded: context.random()))
+      if flows.count >= Self.mostFlows {
+        // Those of the configuration don't wait for others, who may never come to an end.
+        let stranger = flows.firstIndex { context.neighbour($0.peer)?.configured != true }
+        guard neighbour.configured, let stranger else { return }
+        flows.remove(at: stranger)
+      }
+      var flow = Outflow(stream: UInt32(truncatingIfNeeded: context.unguessable()))
       flow.add(turned)
       flows.append(NeighbourFlow(peer: neighbour.address, flow: flow, scope: scope))
     }

@@ -7,7 +7,8 @@ extension Gossip {
 
   /// Neighbours that keep some origins' rumors only from an ID on say so. Others are asked what they have.
   func hearStarts(_ starts: [PeerStatus], from peer: Address, _ context: borrowing LayerContext<Gossip>) {
-    guard !starts.isEmpty, let neighbour = context.neighbour(peer) else { return }
+    // Whoever writes another's address on its datagrams is not believed, however long nobody objects.
+    guard !starts.isEmpty, context.neighbour(peer)?.isProven == true else { return }
     let others = context.neighbours.filter { $0.address != peer && $0.isStrata && $0.isProven }
     var unheard: [WireText] = []
     var believed: [WireText] = []
@@ -18,11 +19,15 @@ extension Gossip {
         start.nextID < .max, mayLearn(origin, context)
       else { continue }
       let wait =
-        log.run(of: origin) != nil
-        ? HistoryClaims.knownWait : others.isEmpty ? HistoryClaims.aloneWait : HistoryClaims.askedWait
+        switch (isKnown: log.run(of: origin) != nil, isAlone: others.isEmpty) {
+        case (true, true): HistoryClaims.knownWait
+        case (true, false): HistoryClaims.doubtedWait
+        case (false, true): HistoryClaims.aloneWait
+        case (false, false): HistoryClaims.askedWait
+        }
       let claim = HistoryClaims.Claim(
-        origin: origin, first: start.nextID, from: peer, next: next, due: context.now + wait)
-      switch history.hear(claim, isProven: neighbour.isProven) {
+        origin: origin, first: start.nextID, from: peer, next: next, due: context.now + wait, wait: wait)
+      switch history.hear(claim) {
       case .new: unheard.append(origin)
       case .believed(let first):
         if first > next, makeRoom(for: origin, context) {

@@ -24,10 +24,10 @@ extension Gossip {
   }
 
   /// Others know later rumors of ours than we do: our storage was lost. So that no ID is used twice we go on after
-  /// theirs; only soon after a start without storage, and not over any number of IDs.
+  /// theirs; only soon after a start without storage, and over no more IDs than these in all.
   func remember(_ claimed: UInt32, _ context: borrowing LayerContext<Gossip>) {
     let next = log.next(of: me)
-    guard ownIDs.isFresh, claimed > next, claimed - next <= 1 << 20, context.now - ownIDs.startedAt < .seconds(60)
+    guard ownIDs.isFresh, claimed > next, claimed <= 1 << 20, context.now - ownIDs.startedAt < .seconds(60)
     else { return }
     context.log(.warning, "others have seen our rumors up to \(claimed - 1): going on after them")
     skip(me, to: claimed, context)

@@ -3,7 +3,7 @@ import PeersterVocabulary
 import StackCore
 
 extension Gossip {
-  /// Drops of an origin, and of the one with the most, what is more than retention allows. A sixteenth more goes, so
+  /// Drops of an origin, and of those with the most, what is more than retention allows. A sixteenth more goes, so
   /// that this is not done for each rumor.
   func retain(_ origin: WireText, _ context: borrowing LayerContext<Gossip>) {
     let limits = config.retention
@@ -15,14 +15,15 @@ extension Gossip {
           bytes: UInt64(limits.originBytes.bytes / 16 * 15), context)
       }
     }
-    if log.count > limits.count, let largest = log.largest(byBytes: false), let run = log.run(of: largest) {
-      trim(largest, count: Int(run.count) - max(1, log.count - limits.count + limits.count / 64), context)
+    if log.count > limits.count {
+      let excess = log.count - limits.count + limits.count / 64
+      for (origin, rest) in log.largest(byBytes: false, toLose: UInt64(excess)) {
+        trim(origin, count: Int(rest), context)
+      }
     }
-    if log.bytes > UInt64(limits.bytes.bytes), let largest = log.largest(byBytes: true),
-      let run = log.run(of: largest)
-    {
+    if log.bytes > UInt64(limits.bytes.bytes) {
       let excess = log.bytes - UInt64(limits.bytes.bytes) + UInt64(limits.bytes.bytes / 64)
-      trim(largest, bytes: run.bytes - min(run.bytes, excess), context)
+      for (origin, rest) in log.largest(byBytes: true, toLose: excess) { trim(origin, bytes: rest, context) }
     }
   }
 

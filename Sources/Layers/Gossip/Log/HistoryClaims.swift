@@ -2,8 +2,8 @@
 import PeersterVocabulary
 import StackCore
 
-/// A neighbour that says "of this origin I keep rumors only from here on" could hide a history by that. So it is
-/// believed when a second proven neighbour says so too (then what they both say, the earlier of the two), or when for a
+/// A proven neighbour that says "of this origin I keep rumors only from here on" could hide a history by that. So it is
+/// believed when a second one says so too (then what they both say, the earlier of the two), or when for a
 /// while nobody has brought anything earlier.
 struct HistoryClaims {
   /// What was said.
@@ -14,17 +14,24 @@ struct HistoryClaims {
     /// What we had seen of the origin at that time.
     var next: UInt32
     var due: Instant
+    /// How long it has to wait each time.
+    var wait = HistoryClaims.knownWait
   }
 
   /// How long nobody must have brought anything earlier: of an origin that is unknown where there is nobody else to
-  /// ask; where others were asked; and of an origin of which something is known.
+  /// ask; where others were asked; and of an origin of which something is known. There much is lost if it is a lie, and
+  /// others who could know would say so too: where there are any, it has to be silent for long.
   static let aloneWait = Duration.seconds(2)
   static let askedWait = Duration.seconds(10)
   static let knownWait = Duration.seconds(30)
+  static let doubtedWait = Duration.seconds(600)
 
   private(set) var claims: [Claim] = []
   private var places: [WireText: Int] = [:]
+  private var heard: [Address: Int] = [:]
   let limit: Int
+  /// How many of them may be one neighbour's, so that its claims leave room for others'.
+  var limitOfOne: Int { max(1, limit / 4) }
 
   init(limit: Int = 4_096) { self.limit = limit }
 
@@ -40,16 +47,17 @@ struct HistoryClaims {
     case waits
   }
 
-  /// Somebody says that an origin's history begins at an ID. Only a proven neighbour's word agrees with another's.
-  mutating func hear(_ claim: Claim, isProven: Bool) -> Verdict {
+  /// A neighbour says that an origin's history begins at an ID.
+  mutating func hear(_ claim: Claim) -> Verdict {
     guard let place = places[claim.origin] else {
-      guard !isFull else { return .waits }
+      guard !isFull, heard[claim.from, default: 0] < limitOfOne else { return .waits }
+      heard[claim.from, default: 0] += 1
       places[claim.origin] = claims.count
       claims.append(claim)
       return .new
     }
     let old = claims[place]
-    guard isProven, old.from != claim.from else { return .waits }
+    guard old.from != claim.from else { return .waits }
     remove(at: place)
     return .believed(min(old.first, claim.first))
   }
@@ -61,20 +69,25 @@ struct HistoryClaims {
     for place in claims.indices where claims[place].due <= now {
       let seen = next(claims[place].origin)
       if seen > claims[place].next, seen < claims[place].first {
-        (claims[place].next, claims[place].due) = (seen, now + Self.knownWait)
+        (claims[place].next, claims[place].due) = (seen, now + max(claims[place].wait, Self.knownWait))
       } else {
         ripe.append(claims[place])
       }
     }
     claims.removeAll { $0.due <= now }
-    places = [:]
-    for (place, claim) in claims.enumerated() { places[claim.origin] = place }
+    (places, heard) = ([:], [:])
+    for (place, claim) in claims.enumerated() {
+      places[claim.origin] = place
+      heard[claim.from, default: 0] += 1
+    }
     return ripe.filter { next($0.origin) < $0.first }
   }
 
   /// The last one takes the place of one that goes.
   private mutating func remove(at place: Int) {
     places[claims[place].origin] = nil
+    let left = heard[claims[place].from, default: 1] - 1
+    heard[claims[place].from] = left > 0 ? left : nil
     let last = claims.removeLast()
     guard place < claims.count else { return }
     claims[place] = last

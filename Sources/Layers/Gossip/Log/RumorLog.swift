@@ -133,15 +133,25 @@ struct RumorLog {
     runs[origin] = run
   }
 
-  /// The origin of which the most is kept, by bytes or by number: it gives way when there is too much in all.
-  func largest(byBytes: Bool) -> WireText? {
-    var best: (origin: WireText, amount: UInt64)?
-    for entry in clock.entries {
-      guard let run = runs[entry.identifier] else { continue }
-      let amount = byBytes ? run.bytes : UInt64(run.count)
-      if amount > best?.amount ?? 0 { best = (entry.identifier, amount) }
+  /// When there is too much in all: the origins that keep the most, by bytes or by number, and to how much of it each
+  /// comes down. None loses more than half at once; so one loud origin pays alone, and of many small ones as many as it
+  /// takes, since to look for them takes as long as there are origins.
+  func largest(byBytes: Bool, toLose excess: UInt64) -> [(origin: WireText, rest: UInt64)] {
+    var all: [(origin: WireText, amount: UInt64)] = []
+    clock.visit(0..<clock.count) { entry in
+      let amount = runs[entry.identifier].map { byBytes ? $0.bytes : UInt64($0.count) } ?? 0
+      if amount > 0 { all.append((entry.identifier, amount)) }
+      return true
     }
-    return best?.origin
+    all.sort { ($1.amount, $0.origin) < ($0.amount, $1.origin) }
+    var left = excess
+    var found: [(WireText, UInt64)] = []
+    for (origin, amount) in all where left > 0 {
+      let lost = min(left, amount - amount / 2)
+      found.append((origin, amount - lost))
+      left -= lost
+    }
+    return found
   }
 
   // MARK: Room

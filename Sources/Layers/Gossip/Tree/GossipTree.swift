@@ -266,7 +266,9 @@ extension Gossip {
 
   /// A neighbour wants rumors, and from now on all of them. Who has not proven its address gets one rumor at the most.
   func heardGraft(_ graft: Graft, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
-    guard isAllowed(peer, context), let neighbour = context.neighbour(peer) else { return }
+    guard isAllowed(peer, context), let neighbour = context.neighbour(peer),
+      budget.allows(neighbour, at: context.now)
+    else { return }
     if config.spread == .tree {
       tree.set(peer, .eager)
       context.publish(Grafted(with: peer, isOurs: false, wanted: graft.rumors), on: Grafted.port)
