@@ -45,8 +45,8 @@ import Testing
     let tooEarly = taken(&limiter, 3, at: start + .milliseconds(900))
     #expect(tooEarly == 0 && limiter.count == 2)
     // 1 takes on, so that only the other's bucket is full.
-    let taken = [1, 3, 4].map { taken(&limiter, $0, at: start + .milliseconds(1_900)) }
-    #expect(taken == [2, 2, 0])
+    let later = [1, 3, 4].map { taken(&limiter, $0, at: start + .milliseconds(1_900)) }
+    #expect(later == [2, 2, 0])
     #expect(limiter.count == 2)
     limiter.forget(address(1))
     #expect(limiter.count == 1)
