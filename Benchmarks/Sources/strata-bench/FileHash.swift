@@ -15,8 +15,20 @@ private final class BenchFolder {
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  deinit {
-    nftw(path, { name, _, _, _ in remove(name ?? "") }, 16, Int32(FTW_DEPTH | FTW_PHYS))
+  deinit { Self.removeAll(path) }
+
+  private static func removeAll(_ path: String) {
+    if let folder = opendir(path) {
+      var names: [String] = []
+      while let entry = readdir(folder) {
+        let offset = MemoryLayout<dirent>.offset(of: \dirent.d_name) ?? 19
+        let name = String(cString: (UnsafeRawPointer(entry) + offset).assumingMemoryBound(to: CChar.self))
+        if name != ".", name != ".." { names.append(name) }
+      }
+      closedir(folder)
+      for name in names { removeAll(path + "/" + name) }
+    }
+    remove(path)
   }
 
   /// A file of bytes that no two chunks of are alike.

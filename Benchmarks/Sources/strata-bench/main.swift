@@ -59,9 +59,10 @@ if wanted("fileshare.hash.GBps", "fileshare.hash.vsLibrary.ratio") {
 }
 if wanted("fileshare.share100k.seconds") { for figure in manyFiles() { add(figure) } }
 
-if wanted("search.flood.reach", "search.local.milliseconds", "search.ring") {
-  for figure in searchFigures() { add(figure) }
-}
+for figure in searchFigures(
+  reach: wanted("search.flood.reach"), costs: wanted("search.ring.costs"),
+  local: wanted("search.local.milliseconds", "search.index.mib"))
+{ add(figure) }
 
 if let json = try? JSON(encoding: figures) {
   let path = getenv("RESULTS").map { String(cString: $0) } ?? "results/latest.json"
