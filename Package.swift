@@ -42,7 +42,8 @@ let package = Package(
       name: "StackRuntime", dependencies: ["StackCore", "CEvent", "CSQLite", "CDatagram", "CFiles"],
       swiftSettings: strict),
     .target(
-      name: "Strata", dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing", "FileShare", "Search"],
+      name: "Strata",
+      dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing", "FileShare", "Search"],
       swiftSettings: strict),
     .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
     .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),

@@ -1,4 +1,4 @@
-// FileIndex: the names of all local files, folded and side by side, so that looking through them is one pass over bytes.
+// FileIndex: the names of all local files, folded and side by side: to look through them is one pass over bytes.
 import PeersterVocabulary
 import StackCore
 
@@ -17,7 +17,8 @@ struct FileIndex: Sendable {
 
   private var folded: [UInt8] = []
   private var original: [UInt8] = []
-  /// Where each file's path begins in the two buffers, and one more at the end; where in the folded one its name begins.
+  /// Where each file's path begins in the two buffers, and one more at the end; where in the folded one its name
+  /// begins.
   private var foldedStarts: [UInt32] = [0]
   private var originalStarts: [UInt32] = [0]
   private var nameStarts: [UInt32] = []
