@@ -9,12 +9,17 @@ MAKEFLAGS += --no-print-directory
 MULTI_BUFFER := $(if $(filter x86_64,$(shell uname -m)),libipsec-mb-dev)
 # What the build needs from Debian; one list.
 PACKAGES := libevent-dev libsqlite3-dev libsodium-dev $(MULTI_BUFFER)
+# What the tests of the console need besides.
+CONSOLE_PACKAGES := chromium python3
 # The oldest Swift that builds this.
 SWIFT_NEEDED := 6.3
 
 PREFIX ?= /usr/local
 FILTER ?=
 FUZZ_SECONDS ?= 20
+# How often `make survival` kills the node, and the seed of the instants at which it does; without one, another each time.
+ROUNDS ?= 200
+SEED ?=
 FUZZERS := FuzzWire FuzzNode FuzzConfig FuzzText
 # Release builds leave out the exclusivity checks at run time; the compiler's own, and the tests, keep them.
 RELEASE := -c release -Xswiftc -enforce-exclusivity=unchecked
@@ -22,12 +27,13 @@ SOURCES := $(wildcard Sources Tests examples Benchmarks Fuzz) Package.swift
 # Packages of their own, each with tests.
 EXAMPLES := $(patsubst %/Package.swift,%,$(wildcard examples/*/Package.swift))
 
-.PHONY: help deps toolchain build run test test-core test-examples lint format bench fuzz sanitize install clean
+.PHONY: help deps console-deps toolchain build run test test-core test-examples test-console lint format bench \
+  bench-console survival fuzz sanitize install clean
 
 help: ## Lists what can be made
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
-	@echo "Settings: PREFIX=$(PREFIX) FILTER=$(FILTER) FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "Settings: PREFIX=$(PREFIX) FILTER=$(FILTER) FUZZ_SECONDS=$(FUZZ_SECONDS) ROUNDS=$(ROUNDS) SEED=$(SEED)"
 
 toolchain:
 	@found=$$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | head -n 1); \
@@ -43,7 +49,7 @@ toolchain:
 
 deps: ## Installs the Debian packages that are missing
 	@missing=(); \
-	for package in $(PACKAGES); do \
+	for package in $(PACKAGES) $(MORE_PACKAGES); do \
 	  state=$$(dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null || true); \
 	  [ "$$state" = "install ok installed" ] || missing+=("$$package"); \
 	done; \
@@ -62,13 +68,19 @@ deps: ## Installs the Debian packages that are missing
 build: toolchain deps ## Builds the strata command for use
 	swift build $(RELEASE) --product strata
 
-run: toolchain deps ## Runs a demo: two nodes that echo each other; Ctrl-C ends it
-	@examples/demo/run.sh
+run: toolchain deps ## Runs a demo network of six nodes and prints the addresses of their consoles; Ctrl-C ends it
+	@echo "Building strata; the first time takes a few minutes ..."
+	@swift build --product strata
+	@exec "$$(swift build --show-bin-path)/strata" demo examples/demo
 
-test: toolchain deps ## Runs every check that must pass
+console-deps:
+	@$(MAKE) deps MORE_PACKAGES="$(CONSOLE_PACKAGES)"
+
+test: toolchain console-deps ## Runs every check that must pass
 	@start=$$SECONDS; \
 	$(MAKE) test-core; \
 	$(MAKE) test-examples; \
+	$(MAKE) test-console; \
 	echo; \
 	echo "make test: all passed, in $$((SECONDS - start)) s"
 
@@ -82,6 +94,11 @@ test-examples:
 	  swift build --build-tests --package-path "$$example"; \
 	  if [ -d "$$example/Tests" ]; then swift test --skip-build --parallel --package-path "$$example" </dev/null; fi; \
 	done
+
+# FILTER runs those that have it in their names; CONSOLE_PICTURES=docs/images keeps a picture of each view.
+test-console: console-deps
+	swift build --product strata
+	python3 Tests/Console/test_console.py "$$(swift build --show-bin-path)/strata" "$(FILTER)"
 
 lint: toolchain ## Checks the style of every source file and script
 	swift format lint --strict --parallel --recursive $(SOURCES)
@@ -97,6 +114,15 @@ bench: toolchain deps ## Measures; FILTER=core measures what has that in its nam
 	@mkdir -p Benchmarks/results
 	swift build $(RELEASE) --package-path Benchmarks
 	FILTER="$(FILTER)" RESULTS=Benchmarks/results/latest.json Benchmarks/.build/release/strata-bench
+
+survival: toolchain deps ## Kills a node that publishes, ROUNDS times: nothing acknowledged may be lost
+	swift build $(RELEASE) --package-path Benchmarks
+	Benchmarks/.build/release/strata-bench survival $(ROUNDS) $(SEED)
+
+bench-console: toolchain console-deps
+	@mkdir -p Benchmarks/results
+	swift build $(RELEASE) --product strata
+	python3 Tests/Console/bench_console.py "$$(swift build $(RELEASE) --show-bin-path)/strata" Benchmarks/results/latest.json
 
 fuzz: toolchain deps ## Fuzzes each target for FUZZ_SECONDS
 	swift build -c release --sanitize=fuzzer --package-path Fuzz

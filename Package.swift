@@ -34,6 +34,8 @@ let package = Package(
     // Opens libIPSec_MB when it is first needed; without it, or on other processors, it answers that it can't.
     .target(name: "CIPSecMB"),
     .target(name: "Hashing", dependencies: ["StackCore", "CSodium", "CIPSecMB"], swiftSettings: strict),
+    // The console's page, put into the program as it stands.
+    .target(name: "CConsole", path: "Sources/Console", exclude: ["page"]),
 
     // The seam and the engine; the two drivers; the command.
     .target(name: "StackCore", swiftSettings: strict, linkerSettings: [.linkedLibrary("m")]),
@@ -43,7 +45,7 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Strata",
-      dependencies: ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing", "FileShare", "Search"],
+      dependencies: ["StackCore", "StackRuntime", "StackSim", "CConsole", "Gossip", "Routing", "FileShare", "Search"],
       swiftSettings: strict),
     .executableTarget(name: "node", dependencies: ["Strata"], swiftSettings: strict),
     .target(name: "LayerConformance", dependencies: ["StackCore", "StackSim"], swiftSettings: strict),

@@ -20,10 +20,11 @@ let package = Package(
         .product(name: "StackCore", package: "strata"),
         .product(name: "StackSim", package: "strata"),
         .product(name: "StackRuntime", package: "strata"),
-        .product(name: "Search", package: "strata"),
         .product(name: "PeersterVocabulary", package: "strata"),
+        .product(name: "Gossip", package: "strata"),
         .product(name: "FileShare", package: "strata"),
         .product(name: "Hashing", package: "strata"),
+        .product(name: "Search", package: "strata"),
       ], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -23,13 +23,42 @@ final class DiskReadable: ReadableFile {
   }
 }
 
+/// A lock that many may hold together, or one alone.
+///
+/// `@unchecked Sendable` is sound because the pointer never changes, and what it points to is the system's own lock.
+private final class SharedLock: @unchecked Sendable {
+  private let lock = UnsafeMutablePointer<pthread_rwlock_t>.allocate(capacity: 1)
+
+  init() {
+    lock.initialize(to: pthread_rwlock_t())
+    pthread_rwlock_init(lock, nil)
+  }
+  deinit {
+    pthread_rwlock_destroy(lock)
+    lock.deallocate()
+  }
+
+  func together<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    pthread_rwlock_rdlock(lock)
+    defer { pthread_rwlock_unlock(lock) }
+    return try body()
+  }
+  func alone<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    pthread_rwlock_wrlock(lock)
+    defer { pthread_rwlock_unlock(lock) }
+    return try body()
+  }
+}
+
 /// A file being written under its temporary name.
 final class DiskWritable: WritableFile {
   private let place: Place
   private let temporary: String
-  /// The open file; nil once committed or discarded. The lock is held through each call, so that no job still writes
-  /// to a file that another thread is giving its name.
+  /// The open file; nil once committed or discarded.
   private let file: Mutex<Descriptor?>
+  /// Held together by reads, writes and syncs, which don't wait for each other, and alone by what ends the file: so no
+  /// job still writes to a file that another thread is giving its name.
+  private let lock = SharedLock()
 
   init(_ file: Descriptor, at place: Place, temporary: String) {
     self.place = place
@@ -40,8 +69,8 @@ final class DiskWritable: WritableFile {
   private func use<Result: Sendable>(
     _ body: (Descriptor) throws(FileError) -> Result
   ) throws(FileError) -> Result {
-    try file.withLock { (file) throws(FileError) in
-      guard let file else { throw FileError(.other, "\(place.path): the file was closed") }
+    try lock.together { () throws(FileError) in
+      guard let file = file.withLock({ $0 }) else { throw FileError(.other, "\(place.path): the file was closed") }
       return try body(file)
     }
   }
@@ -63,8 +92,8 @@ final class DiskWritable: WritableFile {
   }
 
   func commit(replacing: Bool) throws(FileError) {
-    try file.withLock { (slot) throws(FileError) in
-      guard let file = slot else { throw FileError(.other, "\(place.path): the file was closed") }
+    try lock.alone { () throws(FileError) in
+      guard let file = file.withLock({ $0 }) else { throw FileError(.other, "\(place.path): the file was closed") }
       // Gives back what was reserved beyond the end.
       let size = try file.status(place.path).st_size
       if ftruncate(file.number, size) != 0 { throw FileError(errno: errno, place.path) }
@@ -74,17 +103,17 @@ final class DiskWritable: WritableFile {
         if errno == EISDIR { throw FileError(.exists, "\(place.path): a directory is there already") }
         throw FileError(errno: errno, place.path)
       }
-      slot = nil
+      self.file.withLock { $0 = nil }
       try directory.syncDirectory(place.path)
     }
   }
 
   func discard() {
-    file.withLock { slot in
-      guard slot != nil else { return }
+    lock.alone {
+      guard file.withLock({ $0 }) != nil else { return }
       // It is ours to remove: the lock on it keeps every other writer from taking its name.
       unlinkat(place.directory.number, temporary, 0)
-      slot = nil
+      file.withLock { $0 = nil }
     }
   }
 }

@@ -1,4 +1,4 @@
-// NodeSelection: which nodes a line of a scenario means: 3, "0-9", [1, 4, "7-9"], "all", "random 5".
+// NodeSelection: which nodes a line of a scenario means: 3, "0-9", [1, 4, "7-9"], "all", "random 5", "down".
 import StackCore
 
 /// Some nodes of a simulation.
@@ -10,6 +10,8 @@ public struct NodeSelection: Hashable, Sendable {
     case all
     /// So many of those that run, drawn when it is asked.
     case random(Int)
+    /// Those that don't run when it is asked: crashed, or gone.
+    case down
   }
   /// What is selected, one part after the other.
   public var parts: [Part]
@@ -42,6 +44,10 @@ public struct NodeSelection: Hashable, Sendable {
         var candidates = running()
         random.shuffle(&candidates)
         nodes += candidates.prefix(wanted).sorted()
+      case .down:
+        var isUp = [Bool](repeating: false, count: count)
+        for node in running() where node < count { isUp[node] = true }
+        nodes += (0..<count).filter { !isUp[$0] }
       }
     }
     var seen = [Bool](repeating: false, count: count)
@@ -53,10 +59,14 @@ public struct NodeSelection: Hashable, Sendable {
 }
 
 extension NodeSelection.Part {
-  /// Reads "4", "0-9", "all" or "random 3".
+  /// Reads "4", "0-9", "all", "down" or "random 3".
   init?(_ text: String) {
     if text == "all" {
       self = .all
+      return
+    }
+    if text == "down" {
+      self = .down
       return
     }
     if text.hasPrefix("random ") {
@@ -74,6 +84,7 @@ extension NodeSelection.Part {
   var text: String {
     switch self {
     case .all: "all"
+    case .down: "down"
     case .random(let count): "random \(count)"
     case .range(let low, let high): low == high ? "\(low)" : "\(low)-\(high)"
     }
@@ -81,7 +92,7 @@ extension NodeSelection.Part {
 }
 
 extension NodeSelection: Codable, SchemaProviding {
-  private static let expected = "nodes such as 3, [0, 5], \"0-9\", \"all\" or \"random 3\""
+  private static let expected = "nodes such as 3, [0, 5], \"0-9\", \"all\", \"random 3\" or \"down\""
 
   public static var schema: Schema { Schema(.any, description: expected) }
   public static var schemaSample: NodeSelection { NodeSelection([0]) }

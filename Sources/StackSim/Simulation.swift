@@ -285,7 +285,7 @@ public final class Simulation {
       // Whoever listens may have stopped the node.
       guard places[place].node === node else { return }
       let jobs = node.takeJobs()
-      if jobs.isEmpty { break }
+      if jobs.isEmpty, !node.hasOutgoing { break }
       for job in jobs { node.complete(job.id, job.run(), at: now) }
       rounds += 1
       if rounds == 64 {

@@ -6,49 +6,6 @@ import Testing
 @testable import Gossip
 
 @Suite struct VectorClockTests {
-  private func clock(_ random: inout RandomStream) -> ([WireText: UInt32], VectorClock) {
-    var model: [WireText: UInt32] = [:]
-    var clock = VectorClock()
-    for _ in 0..<Int(random.next(below: 40)) {
-      let name = WireText("n\(random.next(below: 25))")
-      let next = UInt32(random.next(below: 9)) + 1
-      model[name] = max(model[name] ?? 1, next)
-      clock.advance(name, to: next)
-    }
-    return (model, clock)
-  }
-
-  @Test func itDoesWhatAPlainTableDoes() {
-    var random = RandomStream(seed: 1)
-    for _ in 0..<2_000 {
-      let (leftModel, left) = clock(&random)
-      let (rightModel, right) = clock(&random)
-      #expect(left.entries.map(\.identifier) == leftModel.keys.sorted())
-      let names = Set(leftModel.keys).union(rightModel.keys).sorted()
-      func lacking(_ mine: [WireText: UInt32], _ theirs: [WireText: UInt32]) -> [VectorClock.Difference] {
-        names.compactMap { name in
-          let (have, want) = (mine[name] ?? 1, theirs[name] ?? 1)
-          return have > want ? .init(origin: name, ids: want..<have) : nil
-        }
-      }
-      let (theyLack, weLack) = left.differences(from: right)
-      #expect(theyLack == lacking(leftModel, rightModel))
-      #expect(weLack == lacking(rightModel, leftModel))
-      let order = left.compare(right)
-      switch order {
-      case .equal: #expect(theyLack.isEmpty && weLack.isEmpty)
-      case .after: #expect(!theyLack.isEmpty && weLack.isEmpty)
-      case .before: #expect(theyLack.isEmpty && !weLack.isEmpty)
-      case .concurrent: #expect(!theyLack.isEmpty && !weLack.isEmpty)
-      }
-      var merged = left
-      merged.merge(right)
-      #expect(merged.entries.map(\.identifier) == names)
-      for name in names { #expect(merged.next(of: name) == max(leftModel[name] ?? 1, rightModel[name] ?? 1)) }
-      #expect([.equal, .after].contains(merged.compare(left)) && [.equal, .after].contains(merged.compare(right)))
-    }
-  }
-
   @Test func claimsAreSortedAndCleaned() {
     let clock = VectorClock(claimed: [
       PeerStatus(identifier: "b", nextID: 3), PeerStatus(identifier: "a", nextID: 2),
@@ -60,14 +17,41 @@ import Testing
   }
 
   @Test func whatAPartDoesNotSpeakOfIsNotLacking() {
-    var clock = VectorClock()
+    var clock = ClockTree()
     for name in ["a", "b", "c", "d"] { clock.advance(WireText(name), to: 2) }
-    let part = Status(want: [PeerStatus(identifier: "b", nextID: 1)], from: "b", upTo: "d")
-    let lack = clock.differences(from: VectorClock(claimed: part.want)) { part.covers($0) }.theyLack
-    #expect(lack.map(\.origin) == ["b", "c"])
-    let partial = Status(want: [PeerStatus(identifier: "d", nextID: 2)], isPartial: true)
-    #expect(clock.differences(from: VectorClock(claimed: partial.want)) { partial.covers($0) }.theyLack.isEmpty)
-    #expect(clock.entries(from: "b", upTo: "d").map(\.identifier) == ["b", "c"])
+    let claims = VectorClock(claimed: [PeerStatus(identifier: "b", nextID: 1), PeerStatus(identifier: "e", nextID: 3)])
+    let part = clock.differences(
+      from: claims.entries(from: "b", upTo: "d"), in: clock.ranks(from: "b", upTo: "d"), limit: .max)
+    #expect(part.theyLack.map(\.origin) == ["b", "c"] && part.weLack.isEmpty)
+    let few = clock.differences(from: claims.entries[...], in: clock.ranks(from: nil, upTo: nil), limit: 1)
+    #expect(few.theyLack.map(\.origin) == ["a"] && few.weLack.isEmpty)
+    let named = clock.differences(named: claims)
+    #expect(named.theyLack == [.init(origin: "b", ids: 1..<2)] && named.weLack == [.init(origin: "e", ids: 1..<3)])
+  }
+
+  @Test func differencesAreThoseOfPlainTables() {
+    var random = RandomStream(seed: 1)
+    for _ in 0..<1_000 {
+      var tables: [[WireText: UInt32]] = [[:], [:]]
+      for side in 0..<2 {
+        for _ in 0..<Int(random.next(below: 40)) {
+          tables[side][WireText("n\(random.next(below: 25))")] = UInt32(random.next(below: 9)) + 1
+        }
+      }
+      var clock = ClockTree()
+      for name in tables[0].keys.sorted() { clock.advance(name, to: tables[0][name] ?? 1) }
+      let claims = VectorClock(
+        claimed: tables[1].keys.sorted().map { .init(identifier: $0, nextID: tables[1][$0] ?? 1) })
+      let names = Set(tables[0].keys).union(tables[1].keys).sorted()
+      func lacking(_ mine: [WireText: UInt32], _ theirs: [WireText: UInt32]) -> [VectorClock.Difference] {
+        names.compactMap { name in
+          let (have, want) = (mine[name] ?? 1, theirs[name] ?? 1)
+          return have > want ? .init(origin: name, ids: want..<have) : nil
+        }
+      }
+      let found = clock.differences(from: claims.entries[...], in: 0..<clock.count, limit: .max)
+      #expect(found.theyLack == lacking(tables[0], tables[1]) && found.weLack == lacking(tables[1], tables[0]))
+    }
   }
 }
 
@@ -146,7 +130,7 @@ import Testing
     #expect(state.nextDeadline == Instant(nanoseconds: 5))
     let none = state.told(wait(1, 1, 30))
     let gone = state.told(wait(3, 1, 40))
-    #expect(none == nil && gone == wait(2, 1, 5))
+    #expect(none.isEmpty && gone == [wait(2, 1, 5)])
     let answered = state.answered(by: Address(ipv4: 1, port: 1))
     #expect(answered == [wait(1, 2, 20), wait(1, 1, 30)])
     let early = state.expired(at: Instant(nanoseconds: 39))

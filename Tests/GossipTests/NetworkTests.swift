@@ -15,13 +15,21 @@ final class Network {
   var events: [String: Int] = [:]
   var published: [String] = []
 
-  init(
+  convenience init(
     _ nodes: Int, _ topology: Topology, seed: UInt64 = 1, gossip: JSON = [:], link: LinkSettings = LinkSettings()
   ) throws {
-    simulation = try Simulation(
-      nodes: nodes, LayerSections(["gossip": gossip]), topology: topology, link: link, seed: seed,
-      catalog: [Gossip.self])
-    heard = Array(repeating: [:], count: nodes)
+    var scenario = Scenario()
+    scenario.nodes = nodes
+    scenario.node.layers = LayerSections(["gossip": gossip])
+    scenario.topology = topology
+    scenario.link = link
+    scenario.seed = seed
+    try self.init(scenario)
+  }
+
+  init(_ scenario: Scenario) throws {
+    simulation = try Simulation(scenario, catalog: [Gossip.self])
+    heard = Array(repeating: [:], count: scenario.nodes)
     simulation.onEvent = { [unowned self] node, event in
       events[event.name, default: 0] += 1
       guard event.name == "rumor" else { return }
@@ -61,11 +69,23 @@ final class Network {
 }
 
 @Suite struct NetworkTests {
+  @Test func anIntroductionTellsTheRoundTrip() throws {
+    var link = LinkSettings()
+    link.latency = .fixed(.milliseconds(40))
+    let network = try Network(2, .edges([(0, 1)]), gossip: ["antiEntropy": "1s"], link: link)
+    network.publish(0)
+    network.simulation.run(for: .seconds(5))
+    for node in 0..<2 {
+      let neighbour = try #require(network.simulation.node(node)?.neighbourList.first)
+      #expect(neighbour.roundTrip == .milliseconds(80), "node \(node)")
+    }
+  }
+
   @Test(arguments: [
     Topology(.line), Topology(.ring), Topology(.star), Topology.randomRegular(degree: 4),
   ])
   func everyRumorReachesEverybodyOnce(_ topology: Topology) throws {
-    for spread in ["mongering", "flood"] {
+    for spread in ["mongering", "flood", "tree"] {
       let network = try Network(20, topology, gossip: ["spread": .string(spread), "antiEntropy": "2s"])
       for node in 0..<20 { network.publish(node, "from \(node)") }
       #expect(network.run(within: .seconds(200)), "\(topology.kind) \(spread)")

@@ -7,7 +7,7 @@ import Testing
 @testable import Gossip
 
 /// One node with Gossip, and a neighbour that the test plays.
-private final class Stage {
+final class Stage {
   let node: Node
   let peer = Address(ipv4: 0x0a00_0001, port: 5000)
   var now = Instant(nanoseconds: 1_000_000_000)
@@ -161,6 +161,95 @@ private final class Stage {
     for _ in 0..<1_000 { stage.receive(3, Status()) }
     #expect(stage.sent().count == 20)
     #expect(stage.metric("statusesIgnored") == 980)
+  }
+
+  /// Many rumors in one round are all confirmed, though the clock is too long for one status.
+  @Test func manyOriginsOfOneRoundAreAllConfirmed() throws {
+    let stage = try Stage()
+    for number in 0..<3_000 {
+      stage.receive(2, Rumor(origin: WireText("origin with a longer name \(number)"), id: 1, text: ""))
+    }
+    _ = stage.sent()
+    let named = [5, 700, 1_400, 2_100, 2_999].map { "origin with a longer name \($0)" }
+    for name in named { stage.receive(2, Rumor(origin: WireText(name), id: 2, text: "")) }
+    var told: [String: UInt32] = [:]
+    for message in stage.sent() {
+      #expect(message.number == 3 && message.size <= PeersterField.largestDatagram)
+      told.merge(try stage.status(message.body)) { $1 }
+    }
+    for name in named { #expect(told[name] == 3, "\(name)") }
+  }
+
+  @Test func rangesThatAreNoneDrawNothing() throws {
+    let stage = try Stage()
+    for number in 0..<100 { stage.receive(2, Rumor(origin: WireText("origin \(number)"), id: 1, text: "")) }
+    _ = stage.sent()
+    func claim(_ upTo: WireText?) -> RangeClaim { RangeClaim(upTo: upTo, low: Fixed64(1), high: Fixed64(2)) }
+    for claims in [[], [claim("b"), claim("a")], [claim(nil), claim(nil)]] as [[RangeClaim]] {
+      stage.receive(70, ClockRanges(claims: claims))
+    }
+    stage.receive(
+      70, ClockRanges(claims: [RangeClaim(isList: true, want: [PeerStatus(identifier: "a", nextID: 0)])]))
+    #expect(stage.metric("rangesRefused") == 4)
+    #expect(!stage.sent().contains { [3, 64, 70].contains($0.number) })
+    // A claim of a huge ID is asked about, once, and draws no more than that.
+    stage.receive(
+      70, ClockRanges(claims: [RangeClaim(isList: true, want: [PeerStatus(identifier: "a", nextID: .max)])]))
+    let answer = stage.sent()
+    #expect(answer.count { $0.number == 3 } == 1 && answer.allSatisfy { $0.size < 1_300 })
+  }
+
+  /// Whoever says of all ranges that they differ gets a bounded answer to each, and only so many answers.
+  @Test func aLiarAboutRangesIsAnsweredOnlySoOften() throws {
+    let stage = try Stage(["statuses": 20])
+    for number in 0..<1_000 { stage.receive(2, Rumor(origin: WireText("origin \(number)"), id: 1, text: "")) }
+    _ = stage.sent(after: .seconds(60))
+    for _ in 0..<1_000 {
+      stage.receive(70, ClockRanges(claims: [RangeClaim(low: Fixed64(1), high: Fixed64(2))]))
+    }
+    let answers = stage.sent().filter { $0.number == 70 }
+    // Its address is not proven: one datagram for each.
+    #expect(answers.count == 20 && answers.allSatisfy { $0.size < 1_300 })
+    #expect(stage.metric("statusesIgnored") == 980)
+  }
+
+  @Test func aHistoryIsNotHiddenByOneNeighboursWord() throws {
+    let stage = try Stage()
+    let liar = Address(ipv4: 0x0a00_0009, port: 5000)
+    let batch = RumorBatch(starts: [
+      PeerStatus(identifier: "A", nextID: 1_000), PeerStatus(identifier: "B", nextID: 50),
+    ])
+    stage.receive(64, batch, from: liar)
+    _ = stage.sent()
+    // An honest neighbour brings the beginning.
+    for id in 1...3 as ClosedRange<UInt32> { stage.receive(2, Rumor(origin: "A", id: id, text: WireText("\(id)"))) }
+    #expect(stage.events("rumor").map { $0["text"] } == ["1", "2", "3"])
+    for _ in 0..<4 { _ = stage.sent(after: .seconds(3)) }
+    stage.receive(2, Rumor(origin: "A", id: 4, text: "4"))
+    #expect(stage.events("rumor").map { $0["text"] } == ["4"])
+    // Of B nobody has brought anything: its history begins where it is said to.
+    stage.receive(2, Rumor(origin: "B", id: 50, text: "fifty"))
+    #expect(stage.events("rumor").map { $0["text"] } == ["fifty"])
+  }
+
+  @Test func aFullTableMakesRoomForWhoIsAliveNotForAFlood() throws {
+    let stage = try Stage(["origins": 20])
+    let other = Address(ipv4: 0x0a00_0003, port: 5000)
+    for number in 0..<5 {
+      stage.receive(2, Rumor(origin: WireText("good \(number)"), id: 1, text: "g"), from: other)
+      stage.receive(2, Rumor(origin: WireText("good \(number)"), id: 1, text: "g"))
+    }
+    for number in 0..<100 { stage.receive(2, Rumor(origin: WireText("x\(number)"), id: 1, text: "")) }
+    #expect(stage.metric("forgotten") == 0 && stage.metric("accepted") == 20)
+    _ = stage.sent(after: .seconds(700))
+    stage.receive(2, Rumor(origin: "new", id: 1, text: "hello"), from: other)
+    #expect(stage.metric("forgotten") == 1)
+    // The rest of the invented ones go for others as invented, and never a good one.
+    for number in 0..<100 { stage.receive(2, Rumor(origin: WireText("y\(number)"), id: 1, text: "")) }
+    #expect(stage.metric("forgotten") == 15)
+    for number in 0..<5 { stage.receive(2, Rumor(origin: WireText("good \(number)"), id: 2, text: "again")) }
+    stage.receive(2, Rumor(origin: "new", id: 2, text: "again"), from: other)
+    #expect(stage.events("rumor").count { $0["text"] == "again" } == 6)
   }
 
   @Test func withoutAnAnswerTheCoinDecides() throws {

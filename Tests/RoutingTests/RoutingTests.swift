@@ -32,6 +32,25 @@ import Testing
     #expect(best(sighting(3, right, hops: nil)) == right)
   }
 
+  /// Against the rules said as plainly as can be: the newest ID first; among those a direct one; then the first.
+  @Test(arguments: 1...20 as ClosedRange<UInt64>)
+  func theBestIsTheNewestThenADirectOneThenTheFirst(_ seed: UInt64) {
+    var random = RandomStream(seed: seed)
+    var table = RoutingTable()
+    var best: (id: UInt32, isDirect: Bool, from: Address)?
+    for _ in 0..<200 {
+      let id = UInt32(random.next(below: 5)) + (best?.id ?? 1)
+      let from = Address(ipv4: UInt32(random.next(below: 3)), port: 1)
+      // Who is direct stays so.
+      let isDirect = from.ipv4 == 0
+      table.note(sighting(id, from, hops: isDirect ? 0 : 3), at: Instant())
+      if best.map({ id > $0.id || id == $0.id && isDirect && !$0.isDirect }) ?? true { best = (id, isDirect, from) }
+      #expect(table.candidates("A").first?.nextHop == best?.from, "seed \(seed)")
+      #expect(Set(table.candidates("A").map(\.nextHop)).count == table.candidates("A").count)
+      #expect(table.candidates("A").map(\.id) == table.candidates("A").map(\.id).sorted(by: >))
+    }
+  }
+
   @Test func theNextBestTakesThePlaceOfOneThatIsGone() {
     var table = RoutingTable()
     table.note(sighting(1, left), at: Instant(nanoseconds: 5))
@@ -47,47 +66,6 @@ import Testing
     table.note(sighting(1, left), at: Instant())
     let isTaken = table.note(RumorSighting(origin: "B", id: 1, from: left, hops: 0), at: Instant())
     #expect(!isTaken && table.destinations == ["A"])
-  }
-}
-
-/// A network of nodes with Gossip and Routing, and what each has received.
-private final class Network {
-  let simulation: Simulation
-  var received: [Int: [String]] = [:]
-  /// Called with each private message on the wire.
-  var onPrivate: ((Private) -> Void)?
-
-  init(_ nodes: Int, _ topology: Topology, seed: UInt64 = 1, link: LinkSettings = LinkSettings()) throws {
-    simulation = try Simulation(
-      nodes: nodes, ["gossip": ["antiEntropy": "1s"], "routing": ["routeRumor": "5s"]], topology: topology,
-      link: link, seed: seed, catalog: [Gossip.self, Routing.self])
-    simulation.onEvent = { [unowned self] node, event in
-      if event.layer == "routing", event.name == "private" {
-        received[node, default: []].append(event.json()["text"]?.stringValue ?? "?")
-      }
-    }
-    simulation.onDelivery = { [unowned self] _, _, bytes in
-      var reader = WireReader(bytes.span.bytes)
-      if let tag = try? reader.nextTag(), tag.number == 4, var body = try? reader.readNested(),
-        let message = try? Private(from: &body)
-      {
-        onPrivate?(message)
-      }
-    }
-    simulation.run(for: .seconds(20))
-  }
-
-  /// Sends a message, and answers what has become of it in the end.
-  func send(_ node: Int, to name: String, _ text: String, within: Duration = .seconds(100)) -> String? {
-    let replies = simulation.call(
-      node, "routing", "send", ["name": .string(name), "text": .string(text)], within: within)
-    if case .finished(let json)? = replies.last { return json["state"]?.stringValue }
-    return nil
-  }
-
-  func command(_ node: Int, _ name: String) -> JSON? {
-    if case .finished(let json)? = simulation.call(node, "routing", name).last { return json }
-    return nil
   }
 }
 
@@ -153,8 +131,8 @@ private final class Network {
 
   @Test func loopsEndAtTheHopLimit() throws {
     let network = try Network(3, Topology(.ring))
-    // Two nodes that each take the other for the way to somebody.
-    for (node, from) in [(0, 1), (1, 0)] {
+    // Three nodes that each take the next one for the way to somebody.
+    for (node, from) in [(0, 1), (1, 2), (2, 0)] {
       let rumor = Rumor(origin: "ghost", id: 1, text: "")
       network.simulation.inject(packet(2, rumor), to: node, from: network.simulation.address(of: from))
     }
@@ -166,7 +144,7 @@ private final class Network {
       }
     }
     let message = Private(origin: "x", text: "round and round", destination: "ghost", hopLimit: .max)
-    network.simulation.inject(packet(4, message), to: 0, from: network.simulation.address(of: 1))
+    network.simulation.inject(packet(4, message), to: 0, from: network.simulation.address(of: 2))
     network.simulation.run(for: .seconds(5))
     #expect(seen > 0 && seen <= 31)
     // At 0 it is taken when it is for us, and else dropped.
@@ -187,17 +165,127 @@ private final class Network {
     #expect(network.send(0, to: "Go", "hello") == "sent, no receipts")
   }
 
+  @Test func aLateReceiptSetsThingsRight() throws {
+    let network = try Network(3, Topology(.line), routing: ["tries": 2, "receiptTimeout": "1s"])
+    // What node 2 says takes too long to come back.
+    var slow = LinkChange()
+    (slow.between, slow.oneWay) = ([NodeSelection([1]), NodeSelection([0])], true)
+    slow.latency = .fixed(.seconds(10))
+    network.simulation.change(slow)
+    #expect(network.send(0, to: "node2", "late") == "no answer")
+    let says = network.command(0, "messages")?["messages"]?.arrayValue?.first?["says"]?.stringValue
+    #expect(says == "no answer after 3s")
+    network.simulation.run(for: .seconds(20))
+    #expect(network.states(0) == ["late": "delivered"])
+    #expect(network.received[2] == ["late"])
+  }
+
+  @Test func whenANextHopIsGoneAnotherIsTried() throws {
+    // Two ways from 0 to 3. One of the nodes between falls silent, and no new rumor shows another way.
+    for gone in [1, 2] {
+      let network = try Network(4, .edges([(0, 1), (1, 3), (0, 2), (2, 3)]), routing: ["routeRumor": "1h"])
+      for (origin, there) in [(3, 0), (0, 3)] {
+        for between in [1, 2] {
+          var rumor = Rumor(origin: WireText("node\(origin)"), id: 2, text: "", hops: 0)
+          network.simulation.inject(packet(2, rumor), to: between, from: network.simulation.address(of: origin))
+          rumor.hops = 1
+          network.simulation.inject(packet(2, rumor), to: there, from: network.simulation.address(of: between))
+        }
+      }
+      let routes = network.command(0, "routes")?["routes"]?.arrayValue ?? []
+      #expect(routes.first { $0["destination"] == "node3" }?["others"]?.arrayValue?.count == 1)
+      network.simulation.crash(gone)
+      #expect(network.send(0, to: "node3", "without \(gone)") == "delivered")
+      #expect(network.received[3] == ["without \(gone)"])
+    }
+  }
+
+  @Test func aNodeThatLostItsStorageUsesNoIDTwice() throws {
+    for seed in 1...5 as ClosedRange<UInt64> {
+      let network = try Network(3, Topology(.ring), seed: seed)
+      var equivocations = 0
+      let old = network.simulation.onEvent
+      network.simulation.onEvent = { node, event in
+        if event.name == "equivocation" { equivocations += 1 }
+        old?(node, event)
+      }
+      func next() -> Int64 {
+        let origins = network.command(1, "origins", layer: "gossip")?["origins"]?.arrayValue ?? []
+        return origins.first { $0["origin"] == "node0" }?["next"]?.integerValue ?? 0
+      }
+      let before = next()
+      network.simulation.crash(0)
+      try network.simulation.restart(0, storage: .lose)
+      network.simulation.run(for: .seconds(12))
+      #expect(before > 2 && next() > before, "seed \(seed)")
+      #expect(equivocations == 0, "seed \(seed)")
+      let bytesOfOurs = network.send(1, to: "node0", "welcome back")
+      #expect(bytesOfOurs == "delivered")
+    }
+  }
+
+  @Test func aNodeThatIsAlonePublishesAtOnce() throws {
+    let network = try Network(1, Topology(.none))
+    #expect(network.command(0, "status", layer: "gossip")?["nextID"]?.integerValue ?? 0 > 1)
+  }
+
+  @Test func forgedMessagesAreBoundedForEachNeighbour() throws {
+    let network = try Network(2, Topology(.line), routing: ["rate": 50])
+    for number in 0..<1_000 {
+      let forged = Private(origin: "x", text: WireText("\(number)"), destination: "node0", hopLimit: 5)
+      network.simulation.inject(packet(4, forged), to: 0, from: network.simulation.address(of: 1))
+    }
+    #expect(network.received[0]?.count == 50 && network.count(0, "tooMany") == 950)
+    #expect(network.send(0, to: "node0", "I still can") == "delivered")
+  }
+
+  @Test(arguments: 1...3 as ClosedRange<UInt64>)
+  func whateverHappensEachIsDeliveredOnceOrItsSenderKnows(_ seed: UInt64) throws {
+    var link = LinkSettings()
+    (link.loss, link.duplicate, link.reorder) = (0.1, 0.05, 0.1)
+    let network = try Network(
+      6, Topology.randomRegular(degree: 3), seed: seed, link: link,
+      routing: ["receiptTimeout": "500ms", "tries": 4])
+    var random = RandomStream(seed: seed, name: "faults")
+    for number in 0..<60 {
+      let (from, to) = (Int(random.next(below: 6)), Int(random.next(below: 6)))
+      if from != to { network.post(from, to: "node\(to)", "\(from)>\(to) \(number)") }
+      network.simulation.run(for: .milliseconds(Int64(random.next(below: 400))))
+      switch random.next(below: 8) {
+      case 0:
+        // At any instant: what was not committed is lost, what was told is not.
+        let victim = Int(random.next(below: 6))
+        network.simulation.crash(victim)
+        network.simulation.run(for: .milliseconds(Int64(random.next(below: 3_000))))
+        try network.simulation.restart(victim)
+      case 1: network.simulation.partition([[0, 1, 2], [3, 4, 5]])
+      case 2, 3: network.simulation.heal()
+      default: break
+      }
+    }
+    network.simulation.heal()
+    network.simulation.run(for: .seconds(60))
+    var ends: [String: Int] = [:]
+    for from in 0..<6 {
+      for (text, state) in network.states(from) where text.hasPrefix("\(from)>") {
+        let to = text.utf8.dropFirst(2).first.map { Int($0) - 48 } ?? 0
+        let times = network.received[to]?.filter { $0 == text }.count ?? 0
+        #expect(times <= 1, "seed \(seed): \(text) came \(times) times")
+        #expect(state != "waiting", "seed \(seed): \(text)")
+        if state == "delivered" { #expect(times == 1, "seed \(seed): \(text)") }
+        if state == "delivered" { #expect(network.states(to)[text] == "received", "seed \(seed): \(text)") }
+        ends[state, default: 0] += 1
+      }
+    }
+    // How many there are depends on the faults alone; here that it is not none.
+    #expect((ends["delivered"] ?? 0) >= 15, "seed \(seed): \(ends)")
+  }
+
   @Test func itKeepsThePromisesOfALayer() throws {
     var options = ConformanceOptions()
     options.rounds = 12
     options.floodMessages = 10_000
-    try LayerConformance.check(Routing.self, with: [Gossip.self], options: options)
-  }
-
-  private func packet(_ number: UInt32, _ message: some WireMessage) -> [UInt8] {
-    var writer = WireWriter()
-    writer.writeTag(number, .bytes)
-    writer.writeBytes(message.encoded().span.bytes)
-    return writer.copied()
+    try LayerConformance.check(
+      Routing.self, config: ["mailbox": true, "mailboxLimits": ["count": 50]], with: [Gossip.self], options: options)
   }
 }

@@ -262,6 +262,44 @@ final class Peersterish: ProtocolLayer {
     #expect(node.takeDatagrams().map(\.bytes.count) == [60_009])
   }
 
+  @Test func aLostIntroductionIsRepeatedAFewTimes() throws {
+    let exchange = try pair([(Peersterish.self, [:])])
+    exchange.start()
+    var hellos = 0
+    // A packet that begins with field 33.
+    exchange.passes = { datagram in
+      let isHello = Array(datagram.bytes.prefix(2)) == [0x8a, 0x02]
+      if isHello { hellos += 1 }
+      return !isHello
+    }
+    func speak(seconds: Int64) {
+      for _ in 0..<seconds {
+        exchange.run(for: .seconds(1))
+        exchange.nodes[0].call("peersterish", "hello", [:], at: exchange.time) { _ in }
+        exchange.pump()
+      }
+    }
+    speak(seconds: 100)
+    #expect(hellos == 9)
+    exchange.passes = { _ in true }
+    #expect(exchange.nodes[1].neighbourList.first?.isProven == false)
+  }
+
+  @Test func anIntroductionThatWasLostOnceIsMadeUpFor() throws {
+    let exchange = try pair([(Peersterish.self, [:])])
+    exchange.start()
+    exchange.passes = { Array($0.bytes.prefix(2)) != [0x8a, 0x02] }
+    exchange.nodes[0].call("peersterish", "hello", [:], at: exchange.time) { _ in }
+    exchange.pump()
+    exchange.passes = { _ in true }
+    for _ in 0..<6 {
+      exchange.run(for: .seconds(1))
+      exchange.nodes[0].call("peersterish", "hello", [:], at: exchange.time) { _ in }
+      exchange.pump()
+    }
+    #expect(exchange.nodes.allSatisfy { $0.neighbourList.allSatisfy { $0.isStrata && $0.isProven } })
+  }
+
   @Test func amongPeerstersOursIsSkippableAndLargeOnesGoWhole() throws {
     let exchange = try pair([(Peersterish.self, [:])])
     exchange.start()

@@ -236,6 +236,7 @@ import Testing
       return plain
     }
     #expect(!node.node.observesEvents)
+    node.control?.watchers.linger = .zero
     let all = try watch("")
     let core = try watch("?layer=core")
     let both = try watch("?layer=parrot,core")
@@ -261,6 +262,7 @@ import Testing
     var options = bench.options("alice")
     options.controlLimits.streamBytes = 8192
     let node = try bench.node(options)
+    node.control?.watchers.linger = .zero
     let port = try #require(node.control).address.port
     let plain = HTTPTests.Plain(port, receiveBuffer: 4096)
     plain.say("GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nAuthorization: Bearer \(node.token)\r\n\r\n")
@@ -371,7 +373,8 @@ import Testing
         #expect(operation["summary"]?.stringValue?.isEmpty == false, "\(method) \(path)")
         #expect(responses["405"] != nil && (path == "/healthz" || responses["401"] != nil), "\(method) \(path)")
         #expect(responses.keys.contains { $0.hasPrefix("2") })
-        #expect((operation["requestBody"] != nil) == (method == "post" && !path.hasPrefix("/v1/node/")))
+        #expect(
+          (operation["requestBody"] != nil) == (method == "patch" || method == "post" && !path.hasPrefix("/v1/node/")))
       }
     }
     #expect(Set(operations).count == operations.count && operations.contains("parrot_send"))

@@ -78,6 +78,10 @@ private final class ThreadedNode {
     let wrong = strata(["chat", "say", "far", "--times", "99", "--config=\(path)"], catalog: [])
     #expect(wrong.status == 2 && wrong.errors.contains("times: found 99, expected a whole number from 1 to 9"))
 
+    let token = try node.folder.read("data/alice/control.token").split(separator: "\n")[0]
+    let page = strata("console", "--config", path)
+    #expect(page.output.hasPrefix("http://127.0.0.1:") && page.output.hasSuffix("/#token=\(token)\n"))
+
     let address = try node.folder.read("data/alice/control.address").split(separator: "\n")[0]
     let direct = strata(
       "chat", "say", "x", "--control", "http://\(address)", "--token-file",
@@ -136,7 +140,7 @@ private final class ThreadedNode {
   // MARK: The built program
 
   /// The program beside the tests; nil when it isn't built.
-  private static var program: String? {
+  static var program: String? {
     let places = [Bundle.main.bundlePath, CommandLine.arguments[0]] + Bundle.allBundles.map(\.bundlePath)
     for place in places {
       var folder = URL(fileURLWithPath: place)
@@ -150,7 +154,7 @@ private final class ThreadedNode {
     return nil
   }
 
-  private func start(_ words: [String], in folder: TestFolder) throws -> (Process, out: Pipe, errors: Pipe) {
+  func start(_ words: [String], in folder: TestFolder) throws -> (Process, out: Pipe, errors: Pipe) {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: try #require(Self.program))
     process.arguments = words
@@ -213,7 +217,7 @@ private final class LockedText: @unchecked Sendable {
 }
 
 /// Reads a process's lines as they come.
-private struct LineReader {
+struct LineReader {
   let handle: FileHandle
   private var buffer = Data()
 

@@ -1,6 +1,7 @@
 // WireCommandTests: packets to JSON, and all messages as a .proto file.
 import Foundation
 import StackCore
+import StackRuntime
 import Testing
 
 @testable import Strata

@@ -10,7 +10,10 @@ import Testing
     ("Sources/LayerConformance/", ["StackCore", "StackSim", "Synchronization"]),
     (
       "Sources/Strata/",
-      ["StackCore", "StackRuntime", "StackSim", "Gossip", "Routing", "FileShare", "Search", "Glibc", "Synchronization"]
+      [
+        "StackCore", "StackRuntime", "StackSim", "CConsole", "Gossip", "Routing", "FileShare", "Search", "Glibc",
+        "Synchronization",
+      ]
     ),
     ("Sources/node/", ["Strata"]),
     // Small value modules, for layers.

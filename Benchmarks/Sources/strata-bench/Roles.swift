@@ -112,8 +112,20 @@ func play(_ role: [String]) throws {
   case "idle":
     let node = try makeNode(EchoLayer.self, [:], control: true)
     serve(node)
+  case "transfer-serve": try playTransferServe(role[1])
+  case "transfer-fetch": try playTransferFetch(port, role[2])
+  case "copy-send": try playCopySend(role[1], segment: Int(role[2]) ?? pieceSize)
+  case "copy-receive": try playCopyReceive(port)
   case "idle-sim": playIdleSimulation()
   case "pump": playPump()
+  case "publish-rumors": try playPublisher(role)
+  case "take-rumors": try playTaker(role)
+  case "crowd": try playCrowd(role)
+  case "fill-log": try playFillLog(role)
+  case "start-log": try playStartLog(role)
+  case "witness": try playWitness(role)
+  case "survive": try playSurvivor(role)
+  case "linger": try playLingerer(role)
   default: fatalError("unknown role \(role[0])")
   }
 }

@@ -2,6 +2,11 @@
 import Glibc
 import StackCore
 
+// `survival ROUNDS [SEED]` is no measurement: it passes or fails.
+if CommandLine.arguments.count > 2, CommandLine.arguments[1] == "survival" {
+  let seed = CommandLine.arguments.count > 3 ? UInt64(CommandLine.arguments[3]) : nil
+  exit(survive(rounds: Int(CommandLine.arguments[2]) ?? 200, seed: seed ?? UInt64(getpid())) ? 0 : 1)
+}
 if CommandLine.arguments.count > 1, !CommandLine.arguments[1].hasPrefix("-") {
   try play(Array(CommandLine.arguments.dropFirst()))
   exit(0)
@@ -17,10 +22,10 @@ func wanted(_ names: String...) -> Bool { filter.isEmpty || names.contains { $0.
   figures.append(figure)
   let ratio = figure.ratio.map { round3($0) } ?? "-"
   let baseline = figure.baseline.map { round3($0) } ?? "-"
-  say(pad(figure.name, 30) + pad(round3(figure.value), 14) + pad(baseline, 14) + pad(ratio, 10) + figure.unit)
+  say(pad(figure.name, 38) + pad(round3(figure.value), 14) + pad(baseline, 14) + pad(ratio, 10) + figure.unit)
 }
 
-say(pad("figure", 30) + pad("value", 14) + pad("baseline", 14) + pad("ratio", 10) + "unit")
+say(pad("figure", 38) + pad("value", 14) + pad("baseline", 14) + pad("ratio", 10) + "unit")
 if wanted("core.echo.ratio") {
   // Both ends of both read by recvmmsg and write by sendmmsg, a datagram a message.
   setenv("PLAIN", "1", 1)
@@ -49,6 +54,7 @@ if wanted("core.bulk.ratio") {
       rate(server: "sink-bare", client: "push-bare", seconds: seconds)
     })
 }
+if wanted("fileshare.transfer") { for figure in transferFigures(runs: runs) { add(figure) } }
 if wanted("core.allocations.perPacket") { add(allocationsPerPacket()) }
 if wanted("core.dispatch.nanoseconds") { add(dispatchNanoseconds(runs: runs)) }
 if wanted("sim.deliveriesPerSecond") { add(simulatedDeliveries(runs: runs)) }
@@ -58,14 +64,24 @@ if wanted("fileshare.hash.GBps", "fileshare.hash.vsLibrary.ratio") {
   for figure in fileHashing(runs: runs) { add(figure) }
 }
 if wanted("fileshare.share100k.seconds") { for figure in manyFiles() { add(figure) } }
+// Gossip: in simulation, and with real nodes.
+if wanted("gossip.tree.payloadPerNode", "gossip.spread") { for figure in rumorTable() { add(figure) } }
+if wanted("gossip.faults") { faultTable() }
+if wanted("gossip.mongering.residue") { for figure in residueTable() { add(figure) } }
+for kind in ["process", "power"] where wanted("gossip.durable" + (kind == "power" ? ".power" : ".process")) {
+  for figure in durableRumors(kind, runs: runs, seconds: seconds) { add(figure) }
+}
+for figure in gossipStatus() { add(figure) }
+if wanted("gossip.20nodes", "gossip.tree.20nodes") { for figure in crowdFigures() { add(figure) } }
+if wanted("gossip.log.1M") { for figure in logFigures(runs: runs) { add(figure) } }
 
 for figure in searchFigures(
   reach: wanted("search.flood.reach"), costs: wanted("search.ring.costs"),
   local: wanted("search.local.milliseconds", "search.index.mib"))
 { add(figure) }
 
-if let json = try? JSON(encoding: figures) {
-  let path = getenv("RESULTS").map { String(cString: $0) } ?? "results/latest.json"
+let path = getenv("RESULTS").map { String(cString: $0) } ?? "results/latest.json"
+if let json = try? JSON(encoding: merged(figures, into: path)) {
   if let file = fopen(path, "w") {
     fputs(json.text(pretty: true) + "\n", file)
     fclose(file)

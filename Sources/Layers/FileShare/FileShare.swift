@@ -15,6 +15,10 @@ public final class FileShare: ProtocolLayer {
     case pump
     /// Lists that were asked for are overdue.
     case lists
+    /// Downloads are looked after.
+    case transfer
+    /// The limit of what is sent lets more go.
+    case upload
   }
 
   public static let manifest = LayerManifest(
@@ -25,6 +29,7 @@ public final class FileShare: ProtocolLayer {
   let me: WireText
   let routing: (any RoutingService)?
   let counts: Counts
+  let transfers: Transfers
   var library: Library
   var allowances = AnswerAllowances()
   /// How many messages each neighbour has had taken since when.
@@ -77,6 +82,7 @@ public final class FileShare: ProtocolLayer {
     routing = setup.find(.routing)
     library = Library(limit: config.pieces)
     counts = Counts(setup)
+    transfers = Transfers(setup)
     setup.gauge("files", "Files that are shared.") { Double($0.library.index.count) }
     setup.gauge("bytes", "Bytes in files that are shared.") { Double($0.library.index.bytes) }
     setup.gauge("pieces", "Pieces that are found by their hashes.") { Double($0.library.pieces.count) }
@@ -92,7 +98,10 @@ public final class FileShare: ProtocolLayer {
   }
 
   /// Takes up what was shared, and looks what has changed since.
-  public func start(_ context: borrowing LayerContext<FileShare>) { startSharing(context) }
+  public func start(_ context: borrowing LayerContext<FileShare>) {
+    startSharing(context)
+    startTransfers(context)
+  }
 
   public func timerFired(_ timer: Timer, _ context: borrowing LayerContext<FileShare>) {
     switch timer {
@@ -100,11 +109,16 @@ public final class FileShare: ProtocolLayer {
     case .watch: askWatches(context)
     case .pump: pump(context)
     case .lists: endListings(context)
+    case .transfer: tickTransfers(context)
+    case .upload: serve(context)
     }
   }
 
+  public func outboxDrained(_ context: borrowing LayerContext<FileShare>) { serve(context) }
+
   public func reconfigured(_ config: FileShareConfig, _ context: borrowing LayerContext<FileShare>) {
     self.config = config
+    applyLimits(context)
   }
 }
 

@@ -14,11 +14,15 @@ public struct FileShareConfig: LayerConfig {
   public var chunkSize = ByteCount.kib(8)
   @Setting("Who may see the list of what is shared.", live: true)
   public var listing = Listing.neighbours
+  @Setting("The folder downloads go to, below the layer's own folder or absolute; empty: that folder itself.")
+  public var downloads = "downloads"
+  @Setting("How many bytes a second are sent to others; 0: as many as go.", live: true)
+  public var uploadLimit = ByteCount(bytes: 0)
+  @Setting("How many bytes a second are fetched; 0: as many as come.", live: true)
+  public var downloadLimit = ByteCount(bytes: 0)
   @Setting("How many files are shared at the most; further ones are left out.", in: 1...10_000_000)
   public var files = 1_000_000
-  @Setting(
-    "How many pieces are found by their hashes alone; more are found once the hashes above them were asked for.",
-    in: 1_024...100_000_000)
+  @Setting("How many pieces of files can be found by their hashes alone.", in: 1_024...100_000_000)
   public var pieces = 1_000_000
   @Setting("How many nodes a request or a reply of ours may pass.", in: 1...32, live: true)
   public var hopLimit = 10

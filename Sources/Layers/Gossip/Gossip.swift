@@ -16,8 +16,18 @@ public final class Gossip: ProtocolLayer {
     /// Statuses are owed to those whose rumors have come.
     case owed
     case antiEntropy
+    /// Batches under way are overdue.
+    case flows
+    /// What was said of an origin's history has waited long enough.
+    case history
     /// Old rumors go, and what waits for a gap to close.
     case sweep
+    /// Lazy neighbours are to be told what there is.
+    case announce
+    /// Rumors that were announced have not come.
+    case graft
+    /// Neighbours have had their time to say which of our IDs they know.
+    case ownIDs
   }
 
   public static let manifest = LayerManifest(
@@ -35,14 +45,24 @@ public final class Gossip: ProtocolLayer {
   var gapOffers: [Address: Instant] = [:]
   /// Which refused texts were reported lately.
   var reported: [UInt64] = []
-  /// Since when an origin's rumors are said to be gone that we have not seen.
-  var gone: [WireText: Instant] = [:]
+  /// What is said of rumors that are gone before we have seen them.
+  var history = HistoryClaims()
+  /// The backlogs that go to neighbours.
+  var flows: [NeighbourFlow] = []
+  /// When we last began an exchange of ranges with a neighbour that has not answered it.
+  var openings: [Address: Instant] = [:]
   /// Whether nothing of our own was in storage, and when we started.
   var isFresh = false
   var startedAt = Instant()
-  /// With which origin the next full status to a Peerster goes on.
+  /// What other layers asked to publish before neighbours could say which of our IDs they know.
+  var early: [PublishRumor] = []
+  /// The rank with which the next full status to a Peerster goes on.
   var rotation = 0
+  var tree = BroadcastTree()
+  /// How many messages about the tree each neighbour may still send.
+  var treeAllowances: Allowances
   let counts: Counts
+  let treeCounts: TreeCounts
 
   /// The metrics of the layer.
   struct Counts {
@@ -54,6 +74,11 @@ public final class Gossip: ProtocolLayer {
     let statusesIn: Counter
     let statusesIgnored: Counter
     let dropped: Counter
+    let forgotten: Counter
+    let rangesIn: Counter
+    let rangesOut: Counter
+    let rangesRefused: Counter
+    let batchesOut: Counter
     let delay: Histogram
 
     init(_ setup: LayerSetup<Gossip>) {
@@ -66,6 +91,11 @@ public final class Gossip: ProtocolLayer {
       statusesIn = setup.counter("statusesIn", "Statuses that were answered or needed no answer.")
       statusesIgnored = setup.counter("statusesIgnored", "Statuses beyond what one neighbour is answered.")
       dropped = setup.counter("dropped", "Rumors that retention has dropped.")
+      forgotten = setup.counter("forgotten", "Origins that were forgotten to make room for others.")
+      rangesIn = setup.counter("rangesIn", "Ranges of origins that neighbours have told of.")
+      rangesOut = setup.counter("rangesOut", "Ranges of origins that neighbours were told of.")
+      rangesRefused = setup.counter("rangesRefused", "Messages whose ranges overlap, or are none.")
+      batchesOut = setup.counter("batchesOut", "Batches of rumors that were sent.")
       delay = setup.histogram("delay", "Seconds from a rumor's publication until it was heard here.")
     }
   }
@@ -82,15 +112,20 @@ public final class Gossip: ProtocolLayer {
     me = WireText(setup.nodeName)
     log = RumorLog(limits: Self.limits(config))
     allowances = Allowances(perSecond: config.statuses)
+    treeAllowances = Allowances(perSecond: config.statuses)
     counts = Counts(setup)
+    treeCounts = TreeCounts(setup)
     setup.gauge("origins", "Origins that are known.") { Double($0.log.clock.count) }
     setup.gauge("rumors", "Rumors that are kept.") { Double($0.log.count) }
     setup.gauge("bytes", "Bytes of rumors that are kept.") { Double($0.log.bytes) }
+    setup.gauge("flows", "Neighbours to which a backlog is on its way.") { Double($0.flows.count) }
     setup.gauge("waits", "Answers that are awaited.") { Double($0.mongering.waits.count) }
     setup.on(PeersterField.simple, Simple.self, Gossip.heardSimple)
     setup.on(PeersterField.rumor, Rumor.self, Gossip.heardRumor)
     setup.on(PeersterField.status, Status.self, Gossip.heardStatus)
     setup.on(GossipField.batch, RumorBatch.self, Gossip.heardBatch)
+    setup.on(GossipField.ranges, ClockRanges.self, Gossip.heardRanges)
+    setup.on(GossipField.seen, BatchesSeen.self, Gossip.heardSeen)
     setup.event(RumorHeard.port)
     setup.event(RumorSighting.port)
     setup.event(SimpleHeard.port)
@@ -103,6 +138,7 @@ public final class Gossip: ProtocolLayer {
     setup.subscribe(NeighbourChange.port, Gossip.neighbourChanged)
     if config.antiEntropy > .zero { setup.every(config.antiEntropy, .antiEntropy) }
     setup.every(.seconds(30), .sweep)
+    declareTree(setup)
     declareCommands(setup)
     setup.provide(.gossip, self)
   }
@@ -119,9 +155,14 @@ public final class Gossip: ProtocolLayer {
     var found: [(WireText, RumorLog.Run)] = []
     do { try RumorStore(storage: context.storage).load { found.append(($0, $1)) } } catch { failed(error, context) }
     // In the order of the names, so that each finds its place at the end.
-    for (origin, run) in found.sorted(by: { $0.0 < $1.0 }) { log.load(origin, run) }
+    for (origin, run) in found.sorted(by: { $0.0 < $1.0 }) { log.load(origin, run, at: context.now) }
     isFresh = log.run(of: me) == nil
-    if config.antiEntropy > .zero { greet(context) }
+    if isFresh { askForOwnIDs(context) }
+    if config.spread == .tree {
+      startTree(context)
+    } else if config.antiEntropy > .zero {
+      greet(context)
+    }
   }
 
   public func timerFired(_ timer: Timer, _ context: borrowing LayerContext<Gossip>) {
@@ -131,7 +172,12 @@ public final class Gossip: ProtocolLayer {
       armAnswers(context)
     case .owed: payOwed(context)
     case .antiEntropy: greet(context)
+    case .flows: reviveFlows(context)
+    case .history: believeOld(context)
     case .sweep: sweep(context)
+    case .announce: announce(context)
+    case .graft: graft(context)
+    case .ownIDs: publishEarly(context)
     }
   }
 
@@ -139,14 +185,18 @@ public final class Gossip: ProtocolLayer {
     self.config = config
     log.limits = Self.limits(config)
     allowances.perSecond = Double(config.statuses)
+    treeAllowances.perSecond = Double(config.statuses)
     sweep(context)
   }
 
   func neighbourChanged(_ change: NeighbourChange, _ context: borrowing LayerContext<Gossip>) {
+    treeChanged(change, context)
     switch change.change {
     case .removed:
       allowances.forget(change.address)
       gapOffers[change.address] = nil
+      openings[change.address] = nil
+      flows.removeAll { $0.peer == change.address }
     // Now it can be sent many rumors at once, so it should say which.
     case .proven: sendStatus(to: change.address, context)
     case .added, .strata: break

@@ -68,6 +68,8 @@ struct GossipStatus: Codable, Sendable {
     var address: Address
     var isStrata: Bool
     var lastHeard: Instant?
+    /// What its edge of the tree is, where it has one.
+    var edge: BroadcastTree.Edge?
   }
   var name: WireText
   var spread: GossipConfig.Spread
@@ -77,6 +79,9 @@ struct GossipStatus: Codable, Sendable {
   var bytes: UInt64
   var held: Int
   var waiting: Int
+  /// The neighbours that are sent rumors at once, and those that only hear of them, where rumors spread along a tree.
+  var eager: Int?
+  var lazy: Int?
   var neighbours: [Peer]
 }
 
@@ -120,7 +125,15 @@ extension Gossip {
   func asked(_ request: PublishRumor, _ context: borrowing LayerContext<Gossip>) {
     // Route rumors are of no use where nothing but simple messages is spoken.
     if config.simple { return }
+    if context.isArmed(.ownIDs), early.count < 64 { return early.append(request) }
     _ = publish(request.text, topic: request.topic, context)
+  }
+
+  /// Publishes what waited for neighbours to say which of our IDs they know.
+  func publishEarly(_ context: borrowing LayerContext<Gossip>) {
+    let waited = early
+    early = []
+    for request in waited { asked(request, context) }
   }
 
   /// Publishes a rumor. It is stored before it leaves, since the node sends nothing before it has committed.
@@ -179,8 +192,11 @@ extension Gossip {
     GossipStatus(
       name: me, spread: config.spread, nextID: log.next(of: me), origins: log.clock.count, rumors: log.count,
       bytes: log.bytes, held: log.heldCount, waiting: mongering.waits.count,
+      eager: config.spread == .tree ? tree.count(.eager) : nil,
+      lazy: config.spread == .tree ? tree.count(.lazy) : nil,
       neighbours: context.neighbours.map {
-        .init(address: $0.address, isStrata: $0.isStrata, lastHeard: $0.lastHeard)
+        .init(
+          address: $0.address, isStrata: $0.isStrata, lastHeard: $0.lastHeard, edge: tree.edge(of: $0.address))
       })
   }
 

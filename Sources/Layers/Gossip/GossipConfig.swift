@@ -21,11 +21,15 @@ public struct RumorRetention: LayerConfig, Hashable {
 /// How Gossip works.
 public struct GossipConfig: LayerConfig {
   /// How a new rumor sets out.
-  public enum Spread: String, Codable, Sendable, CaseIterable { case mongering, flood }
+  public enum Spread: String, Codable, Sendable, CaseIterable { case mongering, flood, tree }
   /// Which rumors are passed on.
   public enum Relay: String, Codable, Sendable, CaseIterable { case all, subscribed }
 
-  @Setting("How rumors spread: to one random neighbour after another (mongering), or to all at once (flood).")
+  @Setting(
+    """
+    How rumors spread: to one random neighbour after another (mongering), to all at once (flood), or along a tree that \
+    the Strata nodes agree on (tree), which Peersters hear by mongering.
+    """)
   public var spread = Spread.mongering
   @Setting("Whether what is published here goes out as a simple message, which floods, is not numbered and not kept.")
   public var simple = false
@@ -37,7 +41,7 @@ public struct GossipConfig: LayerConfig {
   public var topics: [String] = []
   @Setting("Which rumors are passed on at once: all, or those that are of interest here.", live: true)
   public var relay = Relay.all
-  @Setting("How many origins are known at the most; further ones are refused.", in: 16...1_000_000, live: true)
+  @Setting("How many origins are known at the most; only silent ones make room.", in: 16...1_000_000, live: true)
   public var origins = 100_000
   @Setting("How far a rumor may be ahead of what was seen of its origin.", in: 0...65_536, live: true)
   public var gap = 256
@@ -45,6 +49,8 @@ public struct GossipConfig: LayerConfig {
   public var statuses = 1_000
   @Setting("How much of the past is kept.", live: true)
   public var retention = RumorRetention()
+  @Setting("How the tree works, where rumors spread along one.", live: true)
+  public var tree = TreeSettings()
 
   public init() {}
 }
@@ -106,24 +112,6 @@ public struct Equivocation: Codable, Sendable {
 /// Packet fields of Gossip that only Strata nodes understand.
 enum GossipField {
   static let batch: UInt32 = 64
-}
-
-/// Several rumors at once, in answer to a status.
-struct RumorBatch: WireMessage {
-  /// The rumors, of each origin in ascending order without a gap.
-  var rumors: [Rumor] = []
-  /// Of some origins, where the sender's history begins.
-  var starts: [PeerStatus] = []
-  /// What the status spoke of that this answers; so does the answer to this.
-  var isPartial: Bool?
-  var from: WireText?
-  var upTo: WireText?
-
-  mutating func fields(_ field: inout some WireFields) throws(WireError) {
-    try field(1, "rumors", &rumors, limit: 4_096)
-    try field(2, "starts", &starts, limit: 4_096)
-    try field(3, "isPartial", &isPartial)
-    try field(4, "from", &from)
-    try field(5, "upTo", &upTo)
-  }
+  static let ranges: UInt32 = 70
+  static let seen: UInt32 = 71
 }

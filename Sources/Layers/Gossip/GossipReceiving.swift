@@ -33,6 +33,9 @@ extension Gossip {
   // MARK: Rumors
 
   func heardRumor(_ rumor: Rumor, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
+    if config.spread == .tree, context.neighbour(peer)?.isProven == true {
+      return heardPushed(rumor, from: peer, context)
+    }
     accept(rumor, from: peer, context)
     guard rumor.isSound else { return }
     // Its sender learns what we have seen, whether the rumor was new or not.
@@ -40,13 +43,24 @@ extension Gossip {
   }
 
   func heardBatch(_ batch: RumorBatch, from peer: Address, _ context: borrowing LayerContext<Gossip>) {
-    var hasProgress = false
-    for start in batch.starts where historyBegins(start, context) { hasProgress = true }
-    for rumor in batch.rumors where accept(rumor, from: peer, context) { hasProgress = true }
-    // A batch without news is not answered: nobody would get any further.
-    guard hasProgress else { return }
+    tree.isSynced = true
+    defer { tree.isSynced = false }
+    let before = (counts.accepted.value, counts.held.value)
+    for rumor in batch.rumors {
+      // A rumor of ours that we don't know: our storage was lost.
+      if rumor.origin == me, rumor.isSound { remember(rumor.id + 1, context) }
+      accept(rumor, from: peer, context)
+    }
+    hearStarts(batch.starts, from: peer, context)
+    let taken = counts.accepted.value - before.0
+    let useful = taken + counts.held.value - before.1
+    if let stream = batch.stream, let number = batch.number {
+      oweSeen(peer, stream, number, accepted: UInt32(clamping: useful), context)
+    }
+    // A batch without news is not answered by a status: nobody would get any further.
+    guard taken > 0, batch.isLast == true else { return }
     if batch.isPartial == true {
-      for origin in batch.rumors.map(\.origin) + batch.starts.map(\.identifier) { owe(peer, origin, context) }
+      for origin in batch.rumors.map(\.origin) { owe(peer, origin, context) }
     } else {
       oweRange(peer, from: batch.from, upTo: batch.upTo, context)
     }
@@ -61,7 +75,12 @@ extension Gossip {
       counts.refused.add()
       return false
     }
-    switch log.judge(rumor.origin, rumor.id) {
+    var verdict = log.judge(rumor.origin, rumor.id)
+    if verdict == .full, rumor.id <= 1 + log.limits.gap, makeRoom(for: rumor.origin, context) {
+      verdict = log.judge(rumor.origin, rumor.id)
+    }
+    if case .known = verdict { log.vouched(rumor.origin, by: peer) }
+    switch verdict {
     case .new:
       sight(rumor, peer, context)
       keep(rumor, from: peer, context)
@@ -91,6 +110,7 @@ extension Gossip {
   func keep(_ rumor: Rumor, from peer: Address?, _ context: borrowing LayerContext<Gossip>) {
     let isNewOrigin = log.run(of: rumor.origin) == nil
     let written = log.append(rumor.origin, size: rumor.logSize, at: context.now)
+    if let peer { log.vouched(rumor.origin, by: peer) }
     do {
       try RumorStore(storage: context.storage).set(
         rumor.origin, rumor.id, StoredRumor(rumor, heard: context.now, written: written))
@@ -130,36 +150,7 @@ extension Gossip {
     return false
   }
 
-  // MARK: History
-
-  /// A neighbour keeps an origin's rumors only from an ID on. Of an origin that we know nothing of we take that for the
-  /// beginning at once; of another only when it has been so for a while, since somebody else may keep more.
-  private func historyBegins(_ start: PeerStatus, _ context: borrowing LayerContext<Gossip>) -> Bool {
-    let origin = start.identifier
-    guard origin != me, !origin.isEmpty, origin.bytes.count <= Rumor.longestOrigin,
-      start.nextID > log.next(of: origin), start.nextID < .max
-    else { return false }
-    if log.run(of: origin) == nil {
-      guard log.judge(origin, 1) != .full else { return false }
-    } else {
-      guard let since = gone[origin] else {
-        if gone.count < 1_024 { gone[origin] = context.now }
-        return false
-      }
-      guard context.now - since >= .seconds(30) else { return false }
-      gone[origin] = nil
-    }
-    skip(origin, to: start.nextID, context)
-    return true
-  }
-
-  func skip(_ origin: WireText, to first: UInt32, _ context: borrowing LayerContext<Gossip>) {
-    log.skip(origin, to: first)
-    do {
-      try RumorStore(storage: context.storage).drop(
-        origin, below: first, written: log.run(of: origin)?.written ?? 0)
-    } catch { failed(error, context) }
-  }
+  // MARK: Retention
 
   /// Drops of an origin, and of the one with the most, what is more than retention allows. A sixteenth more goes, so
   /// that this is not done for each rumor.
@@ -215,7 +206,7 @@ extension Gossip {
     let now = context.now
     log.expireHeld(before: now - .seconds(60))
     gapOffers = gapOffers.filter { now - $0.value < .seconds(60) }
-    gone = gone.filter { now - $0.value < .seconds(600) }
+    openings = openings.filter { now - $0.value < .seconds(60) }
     guard config.retention.age > .zero else { return }
     let cutoff = now - config.retention.age
     for entry in log.clock.entries {

@@ -7,7 +7,7 @@ import StackCore
 struct RumorLog {
   /// How much there may be.
   struct Limits: Equatable {
-    /// How many origins are known at the most. More are refused: none that is known is ever pushed out.
+    /// How many origins are known at the most. For more, only those make room that `victim` allows to.
     var origins = 100_000
     /// How far ahead of the first unseen ID a rumor may be to be held.
     var gap: UInt32 = 256
@@ -27,6 +27,9 @@ struct RumorLog {
     /// When the oldest and the newest that are kept were heard.
     var oldest = Instant()
     var newest = Instant()
+    /// By a hash, which neighbour brought it first, and whether a second one did too.
+    var bringer: UInt32 = 0
+    var isVouched = false
     var count: UInt32 { next - first }
   }
 
@@ -52,7 +55,7 @@ struct RumorLog {
   }
 
   var limits: Limits
-  private(set) var clock = VectorClock()
+  private(set) var clock = ClockTree()
   private var runs: [WireText: Run] = [:]
   private var held: [WireText: [Held]] = [:]
   private(set) var heldCount = 0
@@ -60,6 +63,9 @@ struct RumorLog {
   /// How many rumors are kept, and their bytes.
   private(set) var count = 0
   private(set) var bytes: UInt64 = 0
+  /// Who may be forgotten, the first to go last, and when they were looked for.
+  private var victims: [WireText] = []
+  private var lookedAt: Instant?
 
   init(limits: Limits = Limits()) { self.limits = limits }
 
@@ -67,7 +73,10 @@ struct RumorLog {
   func next(of origin: WireText) -> UInt32 { runs[origin]?.next ?? 1 }
 
   /// Takes in a run that was stored.
-  mutating func load(_ origin: WireText, _ run: Run) {
+  mutating func load(_ origin: WireText, _ run: Run, at now: Instant = Instant()) {
+    var run = run
+    // Of an origin of which nothing is kept it is not known when it was heard.
+    if run.count == 0 { run.newest = now }
     runs[origin] = run
     clock.advance(origin, to: run.next)
     count += Int(run.count)
@@ -99,7 +108,7 @@ struct RumorLog {
   }
 
   /// Takes for seen all of an origin below an ID, where its history begins as others tell.
-  mutating func skip(_ origin: WireText, to first: UInt32) {
+  mutating func skip(_ origin: WireText, to first: UInt32, at now: Instant = Instant()) {
     guard first > next(of: origin), runs[origin] != nil || runs.count < limits.origins else { return }
     var run = runs[origin] ?? Run()
     count -= Int(run.count)
@@ -107,6 +116,7 @@ struct RumorLog {
     run.first = first
     run.next = first
     run.bytes = 0
+    run.newest = now
     runs[origin] = run
     clock.advance(origin, to: first)
     release(origin) { $0.rumor.id >= first }
@@ -134,6 +144,75 @@ struct RumorLog {
     return best?.origin
   }
 
+  // MARK: Room
+
+  /// So long an origin must have been silent that only one neighbour has brought, and any of which nothing is kept.
+  static let doubtfulSilence = Duration.seconds(600)
+  static let emptySilence = Duration.seconds(3_600)
+
+  var hasRoom: Bool { runs.count < limits.origins }
+
+  /// A neighbour has brought a rumor of an origin that is known.
+  mutating func vouched(_ origin: WireText, by peer: Address) {
+    guard let run = runs[origin], !run.isVouched else { return }
+    let words = [peer.high, peer.low, UInt64(peer.port)]
+    let hash = UInt32(
+      truncatingIfNeeded: stableHash(
+        words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }))
+    if run.bringer == 0 {
+      runs[origin]?.bringer = max(1, hash)
+    } else if run.bringer != max(1, hash) {
+      runs[origin]?.isVouched = true
+    }
+  }
+
+  /// The origin that is to be forgotten when there is no room for another, if any may be. To look for some takes as
+  /// long as there are origins, so it is done every ten seconds at the most.
+  ///
+  /// An origin goes of which nothing is kept and that has been silent for an hour. Else one that has been silent for
+  /// ten minutes and was brought by a single neighbour, the one that has brought the most such: who invents many
+  /// origins pushes out its own.
+  mutating func victim(at now: Instant, except me: WireText) -> WireText? {
+    while let last = victims.last {
+      if let run = runs[last], isDoubtful(run, now) || isEmpty(run, now) { return last }
+      victims.removeLast()
+    }
+    if let lookedAt, now - lookedAt < .seconds(10) { return nil }
+    lookedAt = now
+    var brought: [UInt32: Int] = [:]
+    for run in runs.values where !run.isVouched { brought[run.bringer, default: 0] += 1 }
+    let most = brought.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key
+    var found: [(origin: WireText, isEmpty: Bool, at: Instant)] = []
+    clock.visit(0..<clock.count) { entry in
+      guard let run = runs[entry.identifier], entry.identifier != me else { return true }
+      let isEmpty = isEmpty(run, now)
+      if isEmpty || run.bringer == most && isDoubtful(run, now) {
+        found.append((entry.identifier, isEmpty, run.newest))
+      }
+      return true
+    }
+    found.sort { ($0.isEmpty ? 0 : 1, $0.at, $0.origin) < ($1.isEmpty ? 0 : 1, $1.at, $1.origin) }
+    victims = found.prefix(1_024).map(\.origin).reversed()
+    return victims.last
+  }
+
+  private func isDoubtful(_ run: Run, _ now: Instant) -> Bool {
+    !run.isVouched && now - run.newest >= Self.doubtfulSilence
+  }
+  private func isEmpty(_ run: Run, _ now: Instant) -> Bool {
+    run.count == 0 && now - run.newest >= Self.emptySilence
+  }
+
+  /// Forgets an origin and all that was seen of it.
+  mutating func forget(_ origin: WireText) {
+    guard let run = runs.removeValue(forKey: origin) else { return }
+    clock.remove(origin)
+    count -= Int(run.count)
+    bytes -= min(bytes, run.bytes)
+    release(origin) { _ in false }
+    if victims.last == origin { victims.removeLast() }
+  }
+
   // MARK: Gaps
 
   /// Holds a rumor that is ahead; false when it is held already or there is no room.
@@ -155,6 +234,18 @@ struct RumorLog {
     guard let found = held[origin]?.first(where: { $0.rumor.id == next }) else { return nil }
     release(origin) { $0.rumor.id > next }
     return found
+  }
+
+  /// Of an origin the IDs below one that are neither seen nor held, in no more than so many runs.
+  func lacking(_ origin: WireText, below end: UInt32, limit: Int) -> [Range<UInt32>] {
+    var runs: [Range<UInt32>] = []
+    var start = next(of: origin)
+    for id in (held[origin] ?? []).map(\.rumor.id).sorted() where id < end && runs.count < limit {
+      if start < id { runs.append(start..<id) }
+      start = id + 1
+    }
+    if start < end, runs.count < limit { runs.append(start..<end) }
+    return runs
   }
 
   /// Forgets what has waited too long.

@@ -57,11 +57,14 @@ struct StoredStart: WireMessage {
 struct RumorStore {
   let storage: any LayerStorage
 
-  private static func prefix(_ origin: WireText) -> [UInt8] {
-    [1, UInt8(truncatingIfNeeded: origin.bytes.count)] + origin.bytes
-  }
   private static func key(_ origin: WireText, _ id: UInt32) -> [UInt8] {
-    prefix(origin) + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: id >> $0) }
+    var key: [UInt8] = []
+    key.reserveCapacity(origin.bytes.count + 6)
+    key.append(1)
+    key.append(UInt8(truncatingIfNeeded: origin.bytes.count))
+    key.append(contentsOf: origin.bytes)
+    for shift: UInt32 in [24, 16, 8, 0] { key.append(UInt8(truncatingIfNeeded: id >> shift)) }
+    return key
   }
   private static func startKey(_ origin: WireText) -> [UInt8] { [2] + origin.bytes }
   /// Just after an origin's last rumor.
@@ -100,6 +103,12 @@ struct RumorStore {
   func drop(_ origin: WireText, below first: UInt32, written: UInt64) throws(StorageError) {
     try storage.removeRange(from: Self.key(origin, 0), upTo: Self.key(origin, first))
     try storage.set(Self.startKey(origin), StoredStart(first: first, written: written).encoded())
+  }
+
+  /// Forgets an origin.
+  func forget(_ origin: WireText) throws(StorageError) {
+    try storage.removeRange(from: Self.key(origin, 0), upTo: Self.end(origin))
+    try storage.remove(Self.startKey(origin))
   }
 
   /// Reads what is kept of all origins, in the order of their names.

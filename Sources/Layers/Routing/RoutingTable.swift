@@ -38,15 +38,16 @@ struct RoutingTable {
       return true
     }
     let best = list[0]
-    if let known = list.first(where: { $0.nextHop == new.nextHop }), known.id > new.id { return false }
-    if new.nextHop == best.nextHop {
-      list[0] = new
-    } else {
-      list.removeAll { $0.nextHop == new.nextHop }
-      // Newer first; of equally new ones a direct one, then the one that was there.
-      let place = list.firstIndex { $0.id < new.id || ($0.id == new.id && new.isDirect && !$0.isDirect) }
-      list.insert(new, at: place ?? list.count)
+    let known = list.firstIndex { $0.nextHop == new.nextHop }
+    if let known, list[known].id > new.id { return false }
+    if let known { list.remove(at: known) }
+    // Newer first; of equally new ones a direct one, then the one that was there.
+    let place = list.indices.first { other in
+      if list[other].id != new.id { return list[other].id < new.id }
+      if list[other].isDirect != new.isDirect { return new.isDirect }
+      return known.map { $0 <= other } ?? false
     }
+    list.insert(new, at: place ?? list.count)
     ways[sighting.origin] = Array(list.prefix(Self.most))
     return list[0].nextHop != best.nextHop
   }

@@ -160,17 +160,21 @@ public struct Private: WireMessage, Hashable {
   public var hopLimit: UInt32 = 0
   /// The sender's number for it, under which its arrival is confirmed. Lost where a Peerster passes it on.
   public var messageID: Fixed64?
+  /// The mailbox that keeps it until it hears that it has arrived.
+  public var keeper: WireText?
 
   public init() {}
   /// A message.
   public init(
-    origin: WireText, text: WireText, destination: WireText, hopLimit: UInt32, messageID: Fixed64? = nil
+    origin: WireText, text: WireText, destination: WireText, hopLimit: UInt32, messageID: Fixed64? = nil,
+    keeper: WireText? = nil
   ) {
     self.origin = origin
     self.text = text
     self.destination = destination
     self.hopLimit = hopLimit
     self.messageID = messageID
+    self.keeper = keeper
   }
 
   public mutating func fields(_ field: inout some WireFields) throws(WireError) {
@@ -180,5 +184,6 @@ public struct Private: WireMessage, Hashable {
     try field(4, "destination", &destination)
     try field(5, "hopLimit", &hopLimit)
     try field(32, "messageID", &messageID)
+    try field(33, "keeper", &keeper)
   }
 }

@@ -20,6 +20,11 @@ public struct WireText: Hashable, Comparable, Sendable, ExpressibleByStringLiter
   /// Whether there is nothing in it.
   public var isEmpty: Bool { bytes.isEmpty }
 
+  /// All bytes at once: an array by itself is hashed byte by byte.
+  public func hash(into hasher: inout Hasher) {
+    bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
+  }
+
   public static func < (left: WireText, right: WireText) -> Bool { left.compare(right) < 0 }
 
   /// Below 0 when this one comes first, 0 when they are equal.

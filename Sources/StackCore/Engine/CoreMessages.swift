@@ -95,6 +95,7 @@ struct PathProbeReply: WireMessage {
 struct PathProbe: Sendable {
   /// Sizes worth trying: Ethernet with IPv6 and a tunnel's margin, jumbo frames.
   static let candidates = [1_452, 8_952]
+  static let largest = 8_952 - 8
   var candidate = 0
   var tries = 0
   var nonce: UInt64 = 0

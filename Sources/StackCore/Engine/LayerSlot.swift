@@ -22,6 +22,7 @@
   func stop(_ node: Node) {}
   func fire(_ number: Int32, _ node: Node) {}
   func cancelTimers(_ node: Node) {}
+  func outboxDrained(_ node: Node) {}
   func reconfigure(_ json: JSON, _ node: Node) throws {}
 }
 
@@ -81,6 +82,8 @@
     for timer in firstRounds { if let interval = repeating[timer] { arm(timer, at: node.now + interval, node) } }
     layer?.start(LayerContext(node, self))
   }
+
+  override func outboxDrained(_ node: Node) { layer?.outboxDrained(LayerContext(node, self)) }
 
   override func stop(_ node: Node) { layer?.stop(LayerContext(node, self)) }
 

@@ -21,6 +21,9 @@ public struct Neighbour: Sendable {
   public var bytesIn: UInt64 = 0
   public var bytesOut: UInt64 = 0
 
+  /// How long it took to answer our introduction; nil while it hasn't.
+  public var roundTrip: Duration?
+
   /// When it became known.
   var since = Instant(nanoseconds: 0)
   /// Whether we turned to it before it ever spoke.
@@ -31,6 +34,10 @@ public struct Neighbour: Sendable {
   var cookie: UInt64?
   /// When we last introduced ourselves.
   var helloSent: Instant?
+  /// How often we did so again since nothing came back.
+  var reintroductions = 0
+  /// When we first asked for the introduction that has yet to come.
+  var helloAsked: Instant?
   /// The messages too large for the path, waiting for the neighbour's cookie.
   var waiting: WaitingMessages?
   var probe: PathProbe?
@@ -40,6 +47,18 @@ public struct Neighbour: Sendable {
 
   /// When it last gave a reason to be kept.
   var lastSeen: Instant { lastHeard ?? since }
+
+  /// Notes that we ask for its introduction. One that did not come within a second was lost: then it counts from now.
+  mutating func asked(at now: Instant) {
+    if let asked = helloAsked, now - asked < .seconds(1) { return }
+    helloAsked = now
+  }
+
+  /// Notes that it has shown our mark, which it can only have from what we asked.
+  mutating func answered(at now: Instant) {
+    if let asked = helloAsked { roundTrip = now - asked }
+    helloAsked = nil
+  }
 
   /// Counts an answer of the core; false when it must not go: nobody shall have us send a third party, whose address it
   /// writes on its datagrams, over three times what it sent itself.

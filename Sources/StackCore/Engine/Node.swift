@@ -14,6 +14,8 @@ public final class Node {
   public internal(set) var now = Instant(nanoseconds: 0)
   /// Whether anybody takes the events.
   public var observesEvents = false
+  /// How many bytes of datagrams the driver can keep until the node takes them: what may come at once without loss.
+  public var receiveBuffer = 256 << 10
   /// The least important log level that is wanted.
   public var logLevel = LogLevel.info
 
@@ -44,6 +46,8 @@ public final class Node {
 
   private var queue: [(subscription: Subscription, event: Any)] = []
   private var settling = false
+  /// The layers that want to know when the outbox has room.
+  private var awaitingRoom: [Int32] = []
   private var jobs: [Job] = []
   private var completions: [UInt64: (owner: Int32, then: (any Sendable) -> Void)] = [:]
   private var openCalls: [(id: UInt64, owner: Int32, cancel: (CommandError) -> Void)] = []
@@ -220,6 +224,7 @@ public final class Node {
     settle()
     // Only now, for the last events may have armed some.
     for slot in slots { slot?.cancelTimers(self) }
+    awaitingRoom = []
     isRunning = false
   }
 
@@ -276,7 +281,7 @@ public final class Node {
   public func withOutgoing(
     _ body: (_ bytes: UnsafeRawPointer, _ entries: UnsafeBufferPointer<OutgoingDatagrams>) -> (entries: Int, bytes: Int)
   ) {
-    if outbox.isEmpty { return }
+    if outbox.isEmpty { return tellRoom() }
     let taken = outbox.entries.withUnsafeBufferPointer { all in
       body(UnsafeRawPointer(outbox.writer.base), UnsafeBufferPointer(rebasing: all[outbox.taken...]))
     }
@@ -294,10 +299,30 @@ public final class Node {
       datagramsOut &+= UInt64(taken.bytes / max(1, outbox.entries[outbox.taken].segmentSize))
     }
     outbox.settle()
+    tellRoom()
   }
 
-  /// Whether datagrams wait to be taken.
-  public var hasOutgoing: Bool { !outbox.isEmpty }
+  /// How many bytes may still wait when layers are told that the outbox has drained.
+  static let drainedBytes = 64 << 10
+
+  /// Calls the layers that wait for the outbox to drain, each once.
+  private func tellRoom() {
+    guard !awaitingRoom.isEmpty, outbox.waitingBytes <= Self.drainedBytes else { return }
+    let waiting = awaitingRoom
+    awaitingRoom.removeAll(keepingCapacity: true)
+    for owner in waiting { slots[Int(owner)]?.outboxDrained(self) }
+    settle()
+  }
+
+  func callWhenDrained(_ slot: AnyLayerSlot) {
+    if isRunning, !awaitingRoom.contains(slot.index) { awaitingRoom.append(slot.index) }
+  }
+
+  /// Whether a layer waits for room in an outbox that has it: then `withOutgoing` is to be called though nothing waits.
+  var isOwedRoom: Bool { !awaitingRoom.isEmpty && outbox.waitingBytes <= Self.drainedBytes }
+
+  /// Whether datagrams wait to be taken, or a layer waits to fill the outbox.
+  public var hasOutgoing: Bool { !outbox.isEmpty || isOwedRoom }
 
   /// How many bytes of datagrams wait.
   public var outgoingBytes: Int { outbox.waitingBytes }
@@ -308,6 +333,7 @@ public final class Node {
     drop(reason, UInt64(waiting))
     outbox.taken = outbox.entries.count
     outbox.settle()
+    if isRunning { tellRoom() } else { awaitingRoom = [] }
   }
 
   /// Counts what the driver could not send.
@@ -379,7 +405,10 @@ public final class Node {
   }
 
   func publish<Event>(_ event: Event, on port: EventPort<Event>, from layer: String) where Event: Codable & Sendable {
-    guard let place = events.firstIndex(where: { $0.name == port.name && $0.layer == layer }) else {
+    // By number: to go through the entries themselves would copy each, schema and all.
+    var place = 0
+    while place < events.count, events[place].name != port.name || events[place].layer != layer { place += 1 }
+    guard place < events.count else {
       preconditionFailure("layer \(layer) publishes \(port.name), which it has not declared with setup.event")
     }
     events[place].count &+= 1
@@ -391,8 +420,12 @@ public final class Node {
         drop(.newsFull)
       }
     }
-    for subscription in subscriptions where subscription.port == port.name {
-      if queue.count < limits.queuedEvents { queue.append((subscription, event)) } else { drop(.newsFull) }
+    for number in subscriptions.indices where subscriptions[number].port == port.name {
+      if queue.count < limits.queuedEvents {
+        queue.append((subscriptions[number], event))
+      } else {
+        drop(.newsFull)
+      }
     }
   }
 
@@ -513,7 +546,7 @@ public final class Node {
   // MARK: Sending
 
   /// Starts a message to a neighbour: writes its tag and answers where its length will stand; nil when it can't go.
-  @usableFromInline func beginSend(_ number: UInt32, to destination: Address) -> Int? {
+  @usableFromInline func beginSend(_ number: UInt32, to destination: Address, expecting size: Int = 0) -> Int? {
     guard let place = ports.find(number) else {
       preconditionFailure("field \(number) is sent but not declared; use setup.on or setup.sends")
     }
@@ -529,12 +562,12 @@ public final class Node {
     sendingPort = place
     sendingTo = destination
     outbox.writer.writeTag(number, .bytes)
-    return outbox.writer.beginNested()
+    return outbox.writer.beginNested(expecting: size)
   }
 
   /// Ends a message: its length, our mark, and the way it will go.
-  @usableFromInline func endSend(_ start: Int) {
-    outbox.writer.endNested(start)
+  @usableFromInline func endSend(_ start: Int, expected size: Int = 0) {
+    outbox.writer.endNested(start, expected: size)
     let number = ports.ports[sendingPort].number
     let isStrata = sendingPlace.map { neighbours[$0].isStrata } ?? !speaksPeerster
     if number < 32, !isStrata {

@@ -85,8 +85,19 @@ extension Node {
       neighbours[place].isStrata = true
       announce(sender, .strata)
       if introducing { introduce(place) }
+    } else if introducing, neighbours[place].isStrata, !neighbours[place].isProven,
+      let sent = neighbours[place].helloSent, now - sent >= Self.reintroduction,
+      neighbours[place].reintroductions < Self.mostReintroductions
+    {
+      // Our introduction, or its answer, was lost on the way; or it is no Strata node, whatever somebody said.
+      neighbours[place].reintroductions += 1
+      introduce(place)
     }
   }
+
+  /// How long an introduction may be unanswered before a neighbour that we hear from gets another, and how often.
+  private static let reintroduction = Duration.seconds(5)
+  private static let mostReintroductions = 8
 
   /// What a path is taken to carry before anything is known of it.
   private func pathLimit(for address: Address) -> Int {
@@ -96,7 +107,25 @@ extension Node {
     return address.isLoopback ? NodeLimits.largestDatagram : NodeLimits.safePathLimit
   }
 
+  /// The largest datagram that is known to arrive somewhere.
+  func knownPathLimit(to address: Address) -> Int {
+    neighbours.find(address).map { neighbours[$0].pathLimit } ?? pathLimit(for: address)
+  }
+
+  /// Looks for how much the path to a neighbour carries.
+  func probePath(to address: Address) {
+    guard let place = neighbours.find(address), neighbours[place].pathLimit < PathProbe.largest else { return }
+    probeIfUseful(place)
+  }
+
   // MARK: Introductions
+
+  /// Introduces us to an address that a layer takes for a Strata node's.
+  func introduce(to address: Address) {
+    guard address != self.address, address.canBeNeighbour else { return }
+    guard let place = neighbours.find(address) ?? insertReceiver(address) else { return }
+    introduce(place)
+  }
 
   /// The mark that whoever sends us pieces from an address has to show.
   func cookie(for address: Address) -> UInt64 {
@@ -108,6 +137,7 @@ extension Node {
   private func introduce(_ place: Int) {
     if let sent = neighbours[place].helloSent, now - sent < .milliseconds(200) { return }
     neighbours[place].helloSent = now
+    neighbours[place].asked(at: now)
     sendHello(to: neighbours[place].address, echo: neighbours[place].cookie ?? 0, wantsReply: true, place: place)
   }
 
@@ -180,6 +210,7 @@ extension Node {
     }
     if proves {
       neighbours[place].cookie = hello.cookie.value
+      neighbours[place].answered(at: now)
       if Hello.isShowable(hello.name) { neighbours[place].claimedName = hello.name }
       if !neighbours[place].isProven {
         neighbours[place].isProven = true
@@ -188,6 +219,7 @@ extension Node {
     }
     if hello.wantsReply, isFirstAnswer() {
       neighbours[place].helloSent = now
+      if !proves { neighbours[place].asked(at: now) }
       // The echo of a proven one may be missing because it was started again: its new mark needs proof anew.
       sendHello(to: sender, echo: hello.cookie.value, wantsReply: !proves, place: place)
     }

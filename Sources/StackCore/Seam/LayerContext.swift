@@ -61,6 +61,18 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
     }
   }
 
+  /// Sends a message whose fields the closure writes, for those too large to be copied into a value first. `expecting`
+  /// so many bytes spares the writer from moving them when it puts their length before them.
+  @inlinable public func send(
+    as number: UInt32, to destination: Address, expecting size: Int = 0, _ write: (inout WireWriter) -> Void
+  ) {
+    unmanagedNode._withUnsafeGuaranteedRef { node in
+      guard let start = node.beginSend(number, to: destination, expecting: size) else { return }
+      write(&node.outbox.writer)
+      node.endSend(start, expected: size)
+    }
+  }
+
   /// Sends a message to every neighbour, but for one.
   @inlinable public func sendToNeighbours<Message: WireMessage>(
     _ message: Message, as number: UInt32, except: Address? = nil
@@ -78,6 +90,26 @@ public struct LayerContext<Layer: ProtocolLayer>: ~Copyable, ~Escapable {
   public var neighbours: [Neighbour] { node.neighbours.slots }
   /// What is known of one of them.
   public func neighbour(_ address: Address) -> Neighbour? { node.neighbours.peek(address).map { node.neighbours[$0] } }
+
+  /// The largest datagram that is known to arrive at an address.
+  public func pathLimit(to address: Address) -> Int { node.knownPathLimit(to: address) }
+  /// Has the core introduce us to an address, which is taken for a Strata node's: by its answer it shows that it
+  /// receives there. At most five times a second go out. Don't do this to whoever may be a Peerster.
+  public func introduce(to address: Address) { node.introduce(to: address) }
+
+  /// Has the core look for how large a datagram arrives at an address, where it hasn't yet: what it finds shows in
+  /// `pathLimit`. For layers that send much.
+  public func probePath(to address: Address) { node.probePath(to: address) }
+
+  // MARK: Room
+
+  /// How many bytes wait in the outbox, of all layers.
+  public var outgoingBytes: Int { node.outgoingBytes }
+  /// Asks for one call of the layer's `outboxDrained` once the driver has taken nearly all that waits; right after this
+  /// call if little does.
+  public func callWhenDrained() { node.callWhenDrained(slot) }
+  /// How many bytes of datagrams may come at once without being lost, as far as the driver knows.
+  public var receiveBuffer: Int { node.receiveBuffer }
 
   // MARK: Timers
 

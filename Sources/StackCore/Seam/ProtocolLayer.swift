@@ -18,6 +18,8 @@ public protocol ProtocolLayer: AnyObject, SendableMetatype {
   func start(_ context: borrowing LayerContext<Self>)
   /// A timer armed through the context is due.
   func timerFired(_ timer: Timer, _ context: borrowing LayerContext<Self>)
+  /// What waited to be sent when the layer called `callWhenDrained` has left.
+  func outboxDrained(_ context: borrowing LayerContext<Self>)
   /// Settings marked `live` have changed while the node runs.
   func reconfigured(_ config: Config, _ context: borrowing LayerContext<Self>)
   /// The node stops, or the layer is switched off; sends from here still leave.
@@ -27,6 +29,7 @@ public protocol ProtocolLayer: AnyObject, SendableMetatype {
 extension ProtocolLayer {
   public func start(_ context: borrowing LayerContext<Self>) {}
   public func timerFired(_ timer: Timer, _ context: borrowing LayerContext<Self>) {}
+  public func outboxDrained(_ context: borrowing LayerContext<Self>) {}
   public func reconfigured(_ config: Config, _ context: borrowing LayerContext<Self>) {}
   public func stop(_ context: borrowing LayerContext<Self>) {}
 }

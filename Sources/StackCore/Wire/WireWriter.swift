@@ -142,6 +142,36 @@
     return written
   }
 
+  /// The same for something that will take about so many bytes: when its length takes as many bytes as theirs, nothing
+  /// is moved.
+  @inlinable mutating func beginNested(expecting size: Int) -> Int {
+    var rest = size
+    repeat {
+      writeByte(0)
+      rest >>= 7
+    } while rest > 0
+    return written
+  }
+
+  /// Ends what `beginNested(expecting:)` started with this size.
+  @inlinable mutating func endNested(_ start: Int, expected size: Int) {
+    let room = Self.varintBytes(size)
+    if room == 1 { return endNested(start) }
+    if hasOverflowed { return }
+    let length = written - start
+    let needed = Self.varintBytes(length)
+    if needed != room {
+      guard reserve(max(0, needed - room)) else { return }
+      (base + start + needed - room).copyMemory(from: base + start, byteCount: length)
+    }
+    written = start - room
+    writeVarint(UInt64(length))
+    written += length
+  }
+
+  /// How many bytes a number takes.
+  @inlinable static func varintBytes(_ value: Int) -> Int { (70 - (value | 1).leadingZeroBitCount) / 7 }
+
   /// Ends what `beginNested` started: writes its length, moving it up when the length takes more than a byte.
   @inlinable public mutating func endNested(_ start: Int) {
     if hasOverflowed { return }

@@ -4,7 +4,7 @@ import StackCore
 extension ControlPort {
   /// The routes that every node has.
   func fixedRoutes() -> [ControlRoute] {
-    [
+    return [
       page("/v1/node", "node", "Who the node is: name, address, uptime, layers with their settings.", Self.nodeSchema) {
         $0.nodePage()
       },
@@ -16,8 +16,8 @@ extension ControlPort {
         $0.neighboursPage()
       },
       page("/openapi.json", "openapi", "This document.", ["type": "object"]) { $0.openAPI() },
-      metricsRoute(), eventsRoute(), reloadRoute(), stopRoute(), healthRoute(),
-    ]
+      metricsRoute(), eventsRoute(), packetsRoute(), reloadRoute(), stopRoute(), healthRoute(),
+    ] + configurationRoutes()
   }
 
   private func page(
@@ -47,19 +47,21 @@ extension ControlPort {
   }
 
   private func reloadRoute() -> ControlRoute {
-    let answer = Self.object([
-      ("path", ["type": "string"], "The key, such as `layers.gossip.antiEntropy`."),
-      ("outcome", ["enum": .array(ReloadAnswer.Outcome.allCases.map { .string($0.rawValue) })], "What came of it."),
-    ])
-    return ControlRoute(
+    ControlRoute(
       method: "POST", path: "/v1/node/reload", operation: "reload",
       summary: "Reads the configuration anew, as SIGHUP does, and says of each changed key what came of it.",
       tag: "node",
-      outputs: [
-        ("application/json", Self.object([("answers", ["type": "array", "items": answer], "One a changed key.")]))
-      ],
-      problems: [409, 422],
+      outputs: [("application/json", Self.answersSchema)], problems: [409, 422],
       handle: { [unowned self] request in self.reload(request) })
+  }
+
+  /// What came of each changed key of the configuration.
+  static var answersSchema: JSON {
+    let answer = object([
+      ("path", ["type": "string"], "The key, such as `layers.gossip.antiEntropy`."),
+      ("outcome", ["enum": .array(ReloadAnswer.Outcome.allCases.map { .string($0.rawValue) })], "What came of it."),
+    ])
+    return object([("answers", ["type": "array", "items": answer], "One a changed key.")])
   }
 
   private func reload(_ request: HTTPRequest) {
@@ -69,12 +71,7 @@ extension ControlPort {
     }
     guard owner.state == .running else { return request.answer(Problem(503, "not-running", "the node is not running")) }
     do throws(RuntimeError) {
-      let answers = try owner.reload().map { answer in
-        var object: JSONObject = ["path": .string(answer.path), "outcome": .string(answer.outcome.rawValue)]
-        if let message = answer.message { object["message"] = .string(message) }
-        return JSON.object(object)
-      }
-      request.answer(json: ["answers": .array(answers)])
+      request.answer(json: ["answers": .array(try owner.reload().map(\.json))])
     } catch {
       request.answer(Problem(422, "bad-\(error.kind.rawValue)", "nothing was changed: \(error)"))
     }
@@ -97,7 +94,8 @@ extension ControlPort {
   private func eventsRoute() -> ControlRoute {
     ControlRoute(
       method: "GET", path: "/v1/events", operation: "events",
-      summary: "The events from now on, as server-sent events, until the client leaves.", tag: "node",
+      summary: "The events from now on, as server-sent events, until the client leaves. With the header "
+        + "`Last-Event-ID`, those that were missed come first, or the event `missed` where some are gone.", tag: "node",
       parameters: [("layer", "Only the events of these layers; commas part them.", ["type": "string"])],
       outputs: [("text/event-stream", ["type": "string"])], problems: [404],
       handle: { [unowned self] request in self.watch(request) })
@@ -118,17 +116,17 @@ extension ControlPort {
       return request.answer(
         Problem(503, "too-many-watchers", "\(EventWatchers.limit) clients watch the events already"))
     }
-    watchers.add(request, layers: layers)
-    if watchers.count == 1, observer == nil {
+    watchers.add(request, layers: layers, since: request.header("Last-Event-ID").flatMap { UInt64($0) })
+    request.onClose = { [weak self, weak request] in if let request { self?.watchers.forget(request) } }
+  }
+
+  /// Starts or ends the observing of the node's events.
+  func observeEvents(_ wanted: Bool) {
+    if wanted, observer == nil {
       observer = owner.observe { [unowned self] in self.watchers.tell($0) }
-    }
-    request.onClose = { [weak self, weak request] in
-      guard let self, let request else { return }
-      self.watchers.forget(request)
-      if self.watchers.count == 0, let number = self.observer {
-        self.owner.unobserve(number)
-        self.observer = nil
-      }
+    } else if !wanted, let number = observer {
+      owner.unobserve(number)
+      observer = nil
     }
   }
 
@@ -171,6 +169,7 @@ extension ControlPort {
         "claimedName": neighbour.claimedName.map { .string($0) } ?? .null, "pathLimit": JSON(neighbour.pathLimit),
         "datagramsIn": JSON(neighbour.datagramsIn), "datagramsOut": JSON(neighbour.datagramsOut),
         "bytesIn": JSON(neighbour.bytesIn), "bytesOut": JSON(neighbour.bytesOut),
+        "roundTrip": neighbour.roundTrip.map { .number($0.inSeconds) } ?? .null,
       ]
     }
     let unresolved = owner.peers?.unresolved ?? []
@@ -263,6 +262,10 @@ extension ControlPort {
       ("pathLimit", count, "The largest datagram known to arrive there."),
       ("datagramsIn", count, "Datagrams from there."), ("datagramsOut", count, "Datagrams to there."),
       ("bytesIn", count, "Bytes from there."), ("bytesOut", count, "Bytes to there."),
+      (
+        "roundTrip", ["type": ["number", "null"], "minimum": 0],
+        "Seconds until it answered our introduction; null while it hasn't."
+      ),
     ])
     return object([
       ("neighbours", ["type": "array", "items": neighbour], "The neighbours, in the order they became known."),

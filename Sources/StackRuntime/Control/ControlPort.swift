@@ -15,6 +15,8 @@ public final class ControlPort {
   // The node owns its control port, and closes it before it goes.
   unowned let owner: RealNode
   let watchers: EventWatchers
+  /// Who watches the packets that come and go.
+  let packets: PacketWatch
   private let server: HTTPServer
   private var fixed: [ControlRoute] = []
   private var assets: [String: ControlAsset] = [:]
@@ -25,9 +27,11 @@ public final class ControlPort {
   init(node: RealNode, address: Address, limits: HTTPLimits) throws(SocketError) {
     owner = node
     token = Array(node.token.utf8)
-    watchers = EventWatchers(loop: node.loop)
+    watchers = EventWatchers(loop: node.loop, firstID: UInt64(clamping: node.builtAt.nanoseconds / 1_000_000) << 12)
+    packets = PacketWatch(loop: node.loop)
     server = try HTTPServer(loop: node.loop, address: address, limits: limits) { _ in }
     fixed = fixedRoutes()
+    watchers.observe = { [unowned self] in self.observeEvents($0) }
     server.handler = { [unowned self] in self.handle($0) }
     server.refusal = { (Problem.contentType, Problem($0, $1, $2).bytes) }
   }
@@ -37,6 +41,14 @@ public final class ControlPort {
   public func addAsset(
     _ path: String, contentType: String, _ bytes: [UInt8],
     contentSecurityPolicy: String = "default-src 'none'; frame-ancestors 'none'"
+  ) {
+    addAsset(path, contentType: contentType, contentSecurityPolicy: contentSecurityPolicy) { bytes }
+  }
+
+  /// Serves at a path what the closure gives whenever it is asked for, without asking for the token.
+  public func addAsset(
+    _ path: String, contentType: String, contentSecurityPolicy: String = "default-src 'none'; frame-ancestors 'none'",
+    bytes: @escaping () -> [UInt8]
   ) {
     assets[path] = ControlAsset(contentType: contentType, bytes: bytes, policy: contentSecurityPolicy)
   }
@@ -49,11 +61,12 @@ public final class ControlPort {
   private func handle(_ request: HTTPRequest) {
     if let problem = refusal(request) { return request.answer(problem) }
     if let asset = assets[request.path] { return serve(asset, request) }
-    let route = fixed.first { $0.path == request.path } ?? commandRoute(request.path)
-    if route?.needsToken ?? true, let problem = tokenRefusal(request) { return request.answer(problem) }
-    guard let route else { return request.answer(unknownPath(request.path)) }
-    guard route.methods.contains(request.method) else {
-      return request.answer(wrongMethod(request, route.methods))
+    let own = fixed.filter { $0.path == request.path }
+    let candidates = own.isEmpty ? commandRoute(request.path).map { [$0] } ?? [] : own
+    if candidates.first?.needsToken ?? true, let problem = tokenRefusal(request) { return request.answer(problem) }
+    guard !candidates.isEmpty else { return request.answer(unknownPath(request.path)) }
+    guard let route = candidates.first(where: { $0.methods.contains(request.method) }) else {
+      return request.answer(wrongMethod(request, candidates.flatMap(\.methods)))
     }
     if request.hasStrayBody {
       return request.answer(Problem(400, "unexpected-body", "a \(request.method) request has no body"))
@@ -125,7 +138,7 @@ public final class ControlPort {
   private func serve(_ asset: ControlAsset, _ request: HTTPRequest) {
     let methods = ["GET", "HEAD"]
     guard methods.contains(request.method) else { return request.answer(wrongMethod(request, methods)) }
-    request.answer(200, asset.contentType, asset.bytes, policy: asset.policy)
+    request.answer(200, asset.contentType, asset.bytes(), policy: asset.policy)
   }
 
   // MARK: The end
@@ -133,12 +146,14 @@ public final class ControlPort {
   /// Ends the streams, lets the answers under way leave, and closes.
   func drain(within time: Duration, then: @escaping () -> Void) {
     watchers.close()
+    packets.close()
     server.drain(within: time, then: then)
   }
 
   /// Closes at once.
   func close() {
     watchers.close()
+    packets.close()
     server.close()
   }
 }

@@ -3,7 +3,7 @@ import StackCore
 
 /// A path and a method, what they take and answer, and what is done.
 struct ControlRoute {
-  /// GET (which HEAD may stand for) or POST.
+  /// GET (which HEAD may stand for), POST or PATCH.
   var method: String
   var path: String
   /// The operation's name, unique in the document.
@@ -36,6 +36,6 @@ struct ControlRoute {
 /// A file that the control port serves as it is, such as a page of the console.
 struct ControlAsset {
   var contentType: String
-  var bytes: [UInt8]
+  var bytes: () -> [UInt8]
   var policy: String
 }

@@ -56,6 +56,9 @@ extension ControlPort {
     for event in owner.node.eventDescriptions {
       schemas["\(event.layer).events.\(event.name)"] = event.schema.jsonSchema()
     }
+    for route in fixedRoutes() {
+      if let input = route.input { schemas[Self.inputName(route)] = input.jsonSchema() }
+    }
     for (type, _) in owner.options.layers {
       schemas["\(type.manifest.name).settings"] = Self.settingsSchema(of: type).jsonSchema()
     }
@@ -77,14 +80,19 @@ extension ControlPort {
         })
     }
     if route.input != nil {
-      let name = "\(route.path.dropFirst("/v1/".count).split(separator: "/").joined(separator: ".")).input"
+      let name = "#/components/schemas/\(Self.inputName(route))"
       operation["requestBody"] = [
         "required": .bool(!route.mayOmitInput),
-        "content": ["application/json": ["schema": ["$ref": .string("#/components/schemas/\(name)")]]],
+        "content": ["application/json": ["schema": ["$ref": .string(name)]]],
       ]
     }
     operation["responses"] = .object(responses(route))
     return .object(operation)
+  }
+
+  /// What the schema of a route's body is called.
+  private static func inputName(_ route: ControlRoute) -> String {
+    "\(route.path.dropFirst("/v1/".count).split(separator: "/").joined(separator: ".")).input"
   }
 
   private func responses(_ route: ControlRoute) -> JSONObject {

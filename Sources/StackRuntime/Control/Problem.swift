@@ -106,12 +106,15 @@ extension HTTPRequest {
   func startEvents() { startStream(status: 200, headers: Self.headers("text/event-stream", Self.strictPolicy)) }
 
   /// Sends one event, which JSON text keeps on one line.
-  func send(event: String, id: UInt64? = nil, _ json: JSON) {
+  func send(event: String, id: UInt64? = nil, _ json: JSON) { write(Self.eventBytes(event, id: id, json)) }
+
+  /// One event as it goes over the wire.
+  static func eventBytes(_ event: String, id: UInt64? = nil, _ json: JSON) -> [UInt8] {
     var bytes = Array("event: \(event)\n".utf8)
     if let id { bytes += Array("id: \(id)\n".utf8) }
     bytes += Array("data: ".utf8)
     json.write(into: &bytes)
     bytes += [UInt8(ascii: "\n"), UInt8(ascii: "\n")]
-    write(bytes)
+    return bytes
   }
 }

@@ -74,6 +74,9 @@ public final class RealNode {
   /// How many bytes end the reading of a round.
   static let enoughToSend = 32 << 10
 
+  /// How many bytes that came in end the reading of a round when there is something to send.
+  static let enoughHeard = 256 << 10
+
   /// Builds a node: takes the data directory, opens the storage, builds the layers and binds the ports. Nothing has
   /// been started when it throws.
   public init(_ options: RealNodeOptions, loop: EventLoop? = nil, log: LogSink) throws(RuntimeError) {
@@ -100,6 +103,7 @@ public final class RealNode {
     }
     pool = WorkerPool(threads: options.workers, capacity: max(options.limits.jobs, 1))
     node.address = socket.localAddress
+    node.receiveBuffer = socket.receiveBufferSize / 2
     try openControl()
   }
 

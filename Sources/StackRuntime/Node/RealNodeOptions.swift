@@ -38,6 +38,8 @@ public struct RealNodeOptions {
   public var settingsSchema: String?
   /// Reads the configuration anew, for SIGHUP and `POST /v1/node/reload`; nil: there is nothing to reload.
   public var reload: (() throws -> RealNodeReload)?
+  /// Shows and changes the configuration, for `/v1/config`; nil: there is none to change.
+  public var configuration: RealNodeConfiguration?
   /// Opens another storage than SQLite's in the data directory; for tests. Called again after a storage has failed.
   public var openStorage: (() throws(StorageError) -> any NodeStorage)?
 

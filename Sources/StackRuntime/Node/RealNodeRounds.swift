@@ -7,18 +7,28 @@ extension RealNode {
   /// Reads what waits on the socket, at most a few batches, so that timers and commands get their turn too.
   func receive() {
     let now = loop.now
+    let before = socket.counters.bytesIn
+    let watch = packetWatch
     for _ in 0..<Self.batchesInRound {
       let count =
         if state == .running {
-          socket.receive { [node] datagram, sender in node.receive(datagram, from: sender, at: now) }
+          socket.receive { [node] datagram, sender in
+            watch?.note(datagram, peer: sender, isIncoming: true)
+            node.receive(datagram, from: sender, at: now)
+          }
         } else {
           // Without storage nothing may be said, so nothing is heard either.
           socket.receive { [node] _, _ in node.countDrop(.storage) }
         }
       // Enough to fill the wire: what waits to be sent goes first, so that both ends work at the same time.
       if count == 0 || node.outgoingBytes >= Self.enoughToSend { return }
+      // Much has come and something is to be said to it: said now, the other side goes on meanwhile.
+      if node.hasOutgoing, socket.counters.bytesIn - before >= Self.enoughHeard { return }
     }
   }
+
+  /// Whoever is to be told of each packet; nil while nobody watches.
+  private var packetWatch: PacketWatch? { control.flatMap { $0.packets.isWatched ? $0.packets : nil } }
 
   func timerFired() { if state == .running { node.fireTimers(at: loop.now) } }
 
@@ -72,6 +82,7 @@ extension RealNode {
       var done = 0
       while done < entries.count {
         let (whole, part) = sendSome(bytes, entries[done...], &refused)
+        if let packetWatch { tell(packetWatch, bytes, entries[done..<done + whole.count]) }
         done += whole.count
         if whole.isShort {
           isBlocked = true
@@ -86,6 +97,19 @@ extension RealNode {
       after.refused + after.undeliverable + after.tooLarge - before.refused - before.undeliverable - before.tooLarge
     if lost > 0 { node.countDrop(.network, lost) }
     if isBlocked { writable?.enable() }
+  }
+
+  /// Shows what has left to those who watch. A message in equal pieces is shown by its first.
+  private func tell(
+    _ watch: PacketWatch, _ bytes: UnsafeRawPointer, _ sent: Slice<UnsafeBufferPointer<OutgoingDatagrams>>
+  ) {
+    for entry in sent {
+      let size = entry.segmentSize == 0 ? entry.byteCount : min(entry.segmentSize, entry.byteCount)
+      // The outbox lends the bytes until the sending is over.
+      let packet = UnsafeRawBufferPointer(start: bytes + entry.offset, count: size)
+      watch.note(
+        packet.bytes, peer: entry.destination, isIncoming: false, copies: entry.count, wireBytes: entry.byteCount)
+    }
   }
 
   /// Sends from the first entries on, as many as go the same way; how many are done, whether the kernel had no room for
@@ -199,6 +223,7 @@ extension RealNode {
       fresh.countDrop(.storage, Int(clamping: node.traffic.drops.first { $0.reason == .storage }?.count ?? 0))
       fresh.observesEvents = !observers.isEmpty
       fresh.logLevel = log.level
+      fresh.receiveBuffer = socket.receiveBufferSize / 2
       node = fresh
       self.storage = storage
     } catch {

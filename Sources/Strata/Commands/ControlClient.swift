@@ -21,6 +21,11 @@ struct ControlClient {
     OptionSpec(name: "token-file", value: "FILE", summary: "The file that holds the control port's token."),
   ]
 
+  /// Where a person opens the node's console.
+  var consoleAddress: String {
+    "http://\(host.contains(":") ? "[\(host)]" : host):\(port)/#token=\(token)"
+  }
+
   /// The node that the options mean.
   init(_ parsed: ParsedArguments, _ tool: CommandLineTool) throws {
     if let url = parsed.option("control") {

@@ -18,6 +18,9 @@ extension CommandLineTool {
         OptionSpec(
           name: "log-level", value: "LEVEL", summary: "The least important lines to write, whatever the file says.",
           choices: LogLevel.allCases.map(\.rawValue)),
+        OptionSpec(
+          name: "console", value: "FOLDER",
+          summary: "Serve the console's page from this folder, for whoever edits it; else from the program itself."),
       ],
       examples: ["node alice.json", "node alice.json --log json --log-level debug"],
       action: { parsed, tool in try tool.runNode(parsed) })
@@ -29,6 +32,22 @@ extension CommandLineTool {
     let file = try NodeFile.read(path, catalog: catalog)
     let format = parsed.option("log").flatMap { LogFormat(rawValue: $0) } ?? file.log
     let sink = LogSink(format: format == .json ? .json : .text, level: level ?? file.logLevel)
+    let node: RealNode
+    do throws(RuntimeError) { node = try RealNode(nodeOptions(file, path: path, level: level), log: sink) } catch {
+      console.complain("\(path): \(error)")
+      return error.kind == .configuration ? 2 : 1
+    }
+    ConsolePage.serve(on: node, from: parsed.option("console"))
+    // A log that others may read is no place for the secret.
+    if let control = node.control, console.environment("JOURNAL_STREAM") == nil {
+      console.print("\(file.name)'s console: \(ConsolePage.address(control.address, token: node.token))")
+    }
+    node.run()
+    return 0
+  }
+
+  /// What a node of a file is made from; it can be reloaded from the file, and its settings be changed there.
+  func nodeOptions(_ file: NodeFile, path: String, level: LogLevel?) -> RealNodeOptions {
     var options = RealNodeOptions(file, version: version)
     options.logLevel = level ?? file.logLevel
     var current = file
@@ -43,13 +62,8 @@ extension CommandLineTool {
       current.takeLiveKeys(of: new)
       return reload
     }
-    let node: RealNode
-    do throws(RuntimeError) { node = try RealNode(options, log: sink) } catch {
-      console.complain("\(path): \(error)")
-      return error.kind == .configuration ? 2 : 1
-    }
-    node.run()
-    return 0
+    options.configuration = NodeFileChange(path: path, catalog: catalog).configuration
+    return options
   }
 }
 

@@ -1,6 +1,7 @@
 // SimCommand: `sim SCENARIO`: runs the same layers in virtual time.
 import Glibc
 import StackCore
+import StackRuntime
 import StackSim
 
 extension CommandLineTool {
@@ -15,6 +16,7 @@ extension CommandLineTool {
       options: [
         OptionSpec(name: "seed", value: "N", summary: "The seed, whatever the scenario says."),
         OptionSpec(name: "seeds", value: "N", summary: "Run under so many seeds, one after the other."),
+        OptionSpec(name: "nodes", value: "N", summary: "So many nodes at the start, whatever the scenario says."),
         OptionSpec(name: "html", value: "FILE", summary: "Write a page with plots, which needs nothing else."),
         OptionSpec(name: "json", summary: "Print the report as JSON."),
         OptionSpec(
@@ -26,7 +28,7 @@ extension CommandLineTool {
 
   private func simulate(_ parsed: ParsedArguments) throws -> Int32 {
     let path = parsed.positional("scenario") ?? "-"
-    let scenario = try readScenario(path)
+    let scenario = try readScenario(path, nodes: try parsed.number("nodes", in: 1...100_000))
     let seed = try parsed.number("seed", in: 0...UInt64.max) ?? scenario.seed
     if let count = try parsed.number("seeds", in: UInt64(1)...1_000_000) {
       for name in ["html", "trace"] where parsed.has(name) {
@@ -49,14 +51,16 @@ extension CommandLineTool {
     return report.passed ? 0 : 1
   }
 
-  private func readScenario(_ path: String) throws -> Scenario {
+  private func readScenario(_ path: String, nodes: Int?) throws -> Scenario {
     let bytes: [UInt8]
     do throws(TextFileError) { bytes = try readFile(path) } catch { throw UsageError(error.description) }
     let json: JSON
     do throws(JSONError) { json = try JSON.parse(bytes) } catch {
       throw NodeFileError(file: path, problems: [NodeFileProblem(error, in: bytes)])
     }
-    do throws(ScenarioError) { return try Scenario.load(withoutComments(json), catalog: catalog) } catch {
+    var described = withoutComments(json)
+    if let nodes { described["nodes"] = JSON(nodes) }
+    do throws(ScenarioError) { return try Scenario.load(described, catalog: catalog) } catch {
       throw NodeFileError(file: path, problems: error.problems.map { NodeFileProblem($0) })
     }
   }

@@ -1,5 +1,6 @@
 // WireCommands: `wire decode` and `proto`: what stands on the wire, for people.
 import StackCore
+import StackRuntime
 
 extension CommandLineTool {
   /// All fields of the packet, of the core and of the layers compiled in.

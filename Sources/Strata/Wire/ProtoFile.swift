@@ -1,5 +1,6 @@
 // ProtoFile: the .proto file of all registered messages, for any protobuf tool and for Wireshark.
 import StackCore
+import StackRuntime
 
 /// Prints messages as a .proto file.
 struct ProtoFile {

@@ -96,7 +96,10 @@ extension FileShare {
       return
     }
     guard let (next, limit) = onward(reply.destination, reply.hopLimit, from: peer) else { return }
-    guard allowances.spend(reply.data.count + 128, on: standing(next, context), next) else {
+    guard
+      allowances.spend(
+        reply.data.count + Self.around(reply.origin, reply.destination), on: standing(next, context), next)
+    else {
       return counts.withheld.add()
     }
     var onward = reply
@@ -130,6 +133,11 @@ extension FileShare {
 
   // MARK: Answers
 
+  /// The most bytes that a message has beside its data.
+  private static func around(_ origin: WireText, _ destination: WireText) -> Int {
+    64 + origin.bytes.count + destination.bytes.count
+  }
+
   /// Finds what has a hash, reads it in a job, and sends it.
   private func serve(_ request: DataRequest, from peer: Address, _ context: borrowing LayerContext<FileShare>) {
     counts.requests.add()
@@ -138,7 +146,7 @@ extension FileShare {
     // Asked before anything is read: whoever can't be answered shall cost no disk either.
     let way = wayBack(to: request.origin, via: peer)
     let largest = candidates.map(\.bytes).max() ?? 0
-    guard allowances.spend(largest + 128, on: standing(way, context), way) else {
+    guard allowances.spend(largest + Self.around(me, request.origin), on: standing(way, context), way) else {
       counts.withheld.add()
       return challenge(way, request.origin, context)
     }
@@ -218,7 +226,9 @@ extension FileShare {
   ) {
     if data.isEmpty { counts.notFound.add() } else { counts.servedBytes.add(UInt64(data.count)) }
     let way = wayBack(to: request.origin, via: peer)
-    guard isPaid || allowances.spend(128, on: standing(way, context), way) else { return counts.withheld.add() }
+    guard isPaid || allowances.spend(Self.around(me, request.origin), on: standing(way, context), way) else {
+      return counts.withheld.add()
+    }
     context.send(
       DataReply(
         origin: me, destination: request.origin, hopLimit: UInt32(config.hopLimit), hashValue: request.hashValue,
@@ -234,7 +244,7 @@ extension FileShare {
     guard let hash = Hash256(bytes) else { return }
     let request = DataRequest(
       origin: me, destination: name, hopLimit: UInt32(config.hopLimit), hashValue: hash)
-    guard allowances.spend(128, on: standing(address, context), address) else { return }
+    guard allowances.spend(Self.around(me, name), on: standing(address, context), address) else { return }
     allowances.challenge(address, hash)
     context.send(request, as: PeersterField.dataRequest, to: address)
   }

@@ -214,6 +214,8 @@ extension FileShare {
       ids.append(share.id)
     }
     let before = library.index.count
+    library.works.removeFirst(library.worksHead)
+    library.worksHead = 0
     for id in ids {
       removeFolder(FolderKey(share: id, path: ""), context)
       library.shares.removeAll { $0.id == id }

@@ -5,8 +5,8 @@ import StackCore
 /// stands beside it is read.
 ///
 /// What is merely odd stays: spaces, emoji, quotes, `$`, `;` and other letters that mean something to a shell or a
-/// database are names like any other to a program that never builds commands of them. It is always the same name for the
-/// same text, and making it safe again changes nothing.
+/// database are names like any other to a program that never builds commands of them. It is always the same name for
+/// the same text, and making it safe again changes nothing.
 public struct SafeName: Hashable, Sendable, CustomStringConvertible {
   /// The name: 1 to 255 bytes of UTF-8.
   public let text: String

@@ -28,8 +28,8 @@ public struct TreePiece: Hashable, Comparable, Sendable, Codable {
 
 /// The shape of the tree over a file of a known size. All of it is arithmetic; nothing here is as large as the file.
 ///
-/// The hashes of the chunks are laid side by side and cut into pieces of a chunk's size, these are hashed in turn, and so
-/// on until all hashes fit into one piece.
+/// The hashes of the chunks are laid side by side and cut into pieces of a chunk's size, these are hashed in turn, and
+/// so on until all hashes fit into one piece.
 public struct TreeShape: Hashable, Sendable {
   /// The bytes in the file.
   public let size: Int64

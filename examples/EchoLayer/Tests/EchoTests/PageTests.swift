@@ -85,12 +85,12 @@ private let pages = ["README.md", "docs/writing-a-layer.md"]
     }
   }
 
-  @Test func everyFileOfTheDemoIsRight() throws {
+  @Test func everyFileOfTheTourIsRight() throws {
     for name in ["alice", "bob"] {
-      _ = try NodeFile.read(root.appending(path: "examples/demo/\(name).json").path, catalog: catalog)
+      _ = try NodeFile.read(root.appending(path: "examples/tour/\(name).json").path, catalog: catalog)
     }
     for name in ["crowd", "ring"] {
-      let bytes = try Array(Data(contentsOf: root.appending(path: "examples/demo/\(name).json")))
+      let bytes = try Array(Data(contentsOf: root.appending(path: "examples/tour/\(name).json")))
       _ = try Scenario.load(JSON.parse(bytes), catalog: catalog)
     }
   }

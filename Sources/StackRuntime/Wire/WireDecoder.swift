@@ -2,28 +2,28 @@
 import StackCore
 
 /// Bytes that are not a message, and where.
-struct WireDecodeError: Error, Hashable, CustomStringConvertible {
+package struct WireDecodeError: Error, Hashable, CustomStringConvertible {
   /// The byte, from 0, at which the field stands that can't be read.
-  var offset: Int
+  package var offset: Int
   /// The way to it: `rumor.id`.
-  var path: String
+  package var path: String
   /// What is wrong.
-  var message: String
+  package var message: String
 
-  var description: String {
+  package var description: String {
     "byte \(offset)\(path.isEmpty ? "" : " (\(path))"): \(message)"
   }
 }
 
 /// Reads any message whose description is known.
-struct WireDecoder {
+package struct WireDecoder {
   /// The messages around the present one, from the outermost, for those that hold themselves.
   private var enclosing: [WireSchema] = []
   private var path: [String] = []
 
   /// The bytes of a message as JSON. Fields come by name; those that nobody knows under `unknownFields`, each with its
   /// number, wire type and value.
-  static func json(_ bytes: [UInt8], as schema: WireSchema) throws(WireDecodeError) -> JSON {
+  package static func json(_ bytes: [UInt8], as schema: WireSchema) throws(WireDecodeError) -> JSON {
     var decoder = WireDecoder()
     return try decoder.message(WireReader(bytes.span.bytes), base: 0, schema)
   }
@@ -138,11 +138,11 @@ struct WireDecoder {
 }
 
 /// The single values of a .proto file that a field's description can name.
-enum ProtoScalar: String {
+package enum ProtoScalar: String {
   case uint64, uint32, sint64, sint32, bool, float, double, fixed32, fixed64, string, bytes
 
   /// The scalar of a name; one that isn't known is shown as its bytes.
-  init(_ name: String) { self = ProtoScalar(rawValue: name) ?? .bytes }
+  package init(_ name: String) { self = ProtoScalar(rawValue: name) ?? .bytes }
 
   /// How it stands on the wire.
   var wireType: WireType {

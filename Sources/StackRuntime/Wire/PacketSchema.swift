@@ -2,20 +2,20 @@
 import StackCore
 
 /// A registered message in its field of the packet.
-struct PacketField {
+package struct PacketField {
   /// The field's number.
-  var number: UInt32
+  package var number: UInt32
   /// Who registered it.
-  var layer: String
+  package var layer: String
   /// What it holds.
-  var schema: WireSchema
+  package var schema: WireSchema
   /// Its name in the packet: the message's, with a small first letter, and unique.
-  var name: String
+  package var name: String
 }
 
 extension PacketField {
   /// The fields of all messages, by number, of which two of one number are one; names are unique.
-  static func of(_ messages: [MessageDescription]) -> [PacketField] {
+  package static func of(_ messages: [MessageDescription]) -> [PacketField] {
     var fields: [PacketField] = []
     for message in messages.sorted(by: { $0.number < $1.number }) where fields.last?.number != message.number {
       var name = lowered(message.schema.name)
@@ -27,7 +27,7 @@ extension PacketField {
   }
 
   /// The core's own mark, which is a number and no message.
-  static let capability = WireFieldSchema(
+  package static let capability = WireFieldSchema(
     number: 34, name: "capability", kind: .value(protoName: "uint64"), presence: .optional)
 
   private static func taken(_ name: String, _ fields: [PacketField]) -> Bool {
@@ -44,7 +44,7 @@ extension PacketField {
 
 extension WireSchema {
   /// The packet that holds these fields. A packet may hold several of one, so each is shown as a list when it does.
-  static func packet(_ fields: [PacketField]) -> WireSchema {
+  package static func packet(_ fields: [PacketField]) -> WireSchema {
     var all = fields.map {
       WireFieldSchema(number: $0.number, name: $0.name, kind: .message($0.schema), presence: .optional)
     }

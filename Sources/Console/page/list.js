@@ -1,0 +1,128 @@
+// A list of which only what is seen exists: ten thousand rows cost as much as twenty.
+import { h } from './dom.js';
+import { perFrame } from './bus.js';
+
+// Rows may be of any height: each is guessed until it has been seen, then measured.
+export class VirtualList {
+  // options: render(item, place), key(item), estimate, label, role, follow (stay at the end), most (as high as it needs, up to this)
+  constructor(options) {
+    this.options = { estimate: 56, role: 'list', rowRole: 'listitem', overscan: 6, ...options };
+    this.items = [];
+    this.heights = new Map();
+    this.offsets = new Float64Array(1);
+    this.rows = new Map();
+    this.inner = h('div', { class: 'vlist-inner', role: this.options.role, 'aria-label': this.options.label });
+    this.root = h('div', { class: `vlist ${this.options.class ?? ''}`, tabindex: '0', 'aria-label': this.options.label, role: 'group' }, this.inner);
+    this.draw = perFrame(() => this.drawNow());
+    this.atEnd = true;
+    this.root.addEventListener('scroll', () => {
+      const rest = this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight;
+      this.atEnd = rest < 40;
+      if (this.atEnd) this.options.onEnd?.();
+      this.draw();
+    }, { passive: true });
+    this.watcher = new ResizeObserver(() => {
+      if (this.width !== this.root.clientWidth) { this.width = this.root.clientWidth; this.heights.clear(); this.measureAll = true; }
+      this.isDirty = true;
+      this.draw();
+    });
+    this.watcher.observe(this.root);
+  }
+
+  // Takes new items; what has the same key and is the same object keeps its row.
+  set(items, { toEnd = false } = {}) {
+    this.items = items;
+    this.isDirty = true;
+    if (toEnd) this.atEnd = true;
+    this.draw();
+  }
+
+  // Draws rows anew, as their items have changed in place.
+  refresh() {
+    for (const row of this.rows.values()) row.item = null;
+    this.isDirty = true;
+    this.draw();
+  }
+
+  measure() {
+    const { key, estimate } = this.options;
+    const count = this.items.length;
+    if (this.offsets.length < count + 1) this.offsets = new Float64Array(Math.max(count + 1, this.offsets.length * 2));
+    let total = 0;
+    for (let place = 0; place < count; place += 1) {
+      this.offsets[place] = total;
+      total += this.heights.get(key(this.items[place])) ?? estimate;
+    }
+    this.offsets[count] = total;
+    if (this.heights.size > count * 2 + 1000) {
+      const known = new Set(this.items.map(key));
+      for (const item of this.heights.keys()) if (!known.has(item)) this.heights.delete(item);
+    }
+    this.inner.style.height = `${total}px`;
+    if (this.options.most) this.root.style.height = `${Math.min(total, this.options.most)}px`;
+    this.isDirty = false;
+  }
+
+  find(offset) {
+    let low = 0, high = this.items.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.offsets[middle + 1] <= offset) low = middle + 1; else high = middle;
+    }
+    return low;
+  }
+
+  drawNow() {
+    if (!this.root.isConnected) return;
+    // Measuring what was guessed may bring other rows into sight, so it goes in rounds, of which there are few.
+    for (let round = 0; round < 4; round += 1) {
+      if (this.isDirty) this.measure();
+      const follow = this.options.follow && this.atEnd;
+      if (follow) this.root.scrollTop = this.root.scrollHeight;
+      if (!this.drawRows()) { if (follow) this.root.scrollTop = this.root.scrollHeight; break; }
+      this.isDirty = true;
+    }
+  }
+
+  drawRows() {
+    const { render, key, overscan, rowRole } = this.options;
+    const top = this.root.scrollTop, bottom = top + this.root.clientHeight;
+    const first = Math.max(0, this.find(top) - overscan);
+    const last = Math.min(this.items.length - 1, this.find(bottom) + overscan);
+    const wanted = new Set();
+    const fresh = [];
+    for (let place = first; place <= last; place += 1) {
+      const item = this.items[place], name = key(item);
+      wanted.add(name);
+      let row = this.rows.get(name);
+      if (!row || row.item !== item) {
+        const node = h('div', { class: 'vrow', role: rowRole }, render(item, place));
+        if (row) row.node.replaceWith(node); else this.inner.append(node);
+        row = { node, item };
+        this.rows.set(name, row);
+        fresh.push([name, row]);
+      }
+      if (row.place !== place) {
+        row.place = place;
+        row.node.setAttribute('aria-posinset', place + 1);
+      }
+      row.node.setAttribute('aria-setsize', this.items.length);
+      const at = `translateY(${this.offsets[place]}px)`;
+      if (row.at !== at) { row.at = at; row.node.style.transform = at; }
+    }
+    for (const [name, row] of this.rows) if (!wanted.has(name)) { row.node.remove(); this.rows.delete(name); }
+    let hasChanged = false;
+    const all = this.measureAll ? [...this.rows] : fresh;
+    this.measureAll = false;
+    for (const [name, row] of all) {
+      const height = row.node.offsetHeight;
+      if (height && this.heights.get(name) !== height) {
+        hasChanged ||= (this.heights.get(name) ?? this.options.estimate) !== height;
+        this.heights.set(name, height);
+      }
+    }
+    return hasChanged;
+  }
+
+  close() { this.watcher.disconnect(); }
+}

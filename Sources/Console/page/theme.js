@@ -1,0 +1,30 @@
+// Light, dark, or as the system says.
+import { h } from './dom.js';
+import { icon } from './icons.js';
+
+const key = 'strata.theme';
+const order = ['auto', 'light', 'dark'];
+const names = { auto: 'As the system', light: 'Light', dark: 'Dark' };
+const icons = { auto: 'auto', light: 'sun', dark: 'moon' };
+
+export function applyTheme() {
+  const wanted = localStorage.getItem(key);
+  document.documentElement.dataset.theme = order.includes(wanted) ? wanted : 'auto';
+}
+
+export function themeButton() {
+  const button = h('button', { type: 'button', class: 'ghost theme', onclick: () => {
+    const now = document.documentElement.dataset.theme;
+    localStorage.setItem(key, order[(order.indexOf(now) + 1) % order.length]);
+    applyTheme();
+    show();
+  } });
+  const show = () => {
+    const now = document.documentElement.dataset.theme;
+    button.replaceChildren(icon(icons[now]), h('span', { class: 'label' }, names[now]));
+    button.setAttribute('aria-label', `Colours: ${names[now].toLowerCase()}. Press for the next.`);
+    button.title = 'Colours';
+  };
+  show();
+  return button;
+}

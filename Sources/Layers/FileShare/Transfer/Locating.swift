@@ -1,0 +1,143 @@
+// Locating: who has a file, and what they say of it.
+import PeersterVocabulary
+import StackCore
+
+extension FileShare {
+  // MARK: Who
+
+  /// Adds a holder that is reached at an address.
+  func addHolder(
+    _ address: Address, _ name: WireText?, to download: Download, _ context: borrowing LayerContext<FileShare>
+  ) {
+    guard address != context.address, address.port != 0, download.holders.count < Transfers.mostHolders,
+      !download.liars.contains(address), !download.holders.contains(where: { $0.address == address && !$0.isPlain })
+    else { return }
+    download.holders.append(Holder(id: download.newHolderID(), address: address, name: name, at: context.now))
+    armTransfers(context)
+  }
+
+  /// Adds a holder that is known by its name: a neighbour of that name, or an origin to which there is a way.
+  func addHolder(named name: WireText, to download: Download, _ context: borrowing LayerContext<FileShare>) {
+    let neighbours = context.neighbours
+    if let neighbour = neighbours.first(where: { $0.isStrata && $0.claimedName.map { WireText($0) } == name }) {
+      return addHolder(neighbour.address, name, to: download, context)
+    }
+    guard download.holders.count < Transfers.mostHolders, !download.holders.contains(where: { $0.name == name }) else {
+      return
+    }
+    // Without a way yet, rumors may still show one; until then it is away.
+    let nextHop = routing?.route(to: name)?.nextHop ?? context.address
+    var holder = Holder(id: download.newHolderID(), address: nextHop, name: name, at: context.now)
+    holder.isPlain = true
+    download.holders.append(holder)
+    armTransfers(context)
+  }
+
+  /// Adds everybody who may have the file: those that Search told of, and the neighbours that speak Strata.
+  func addEverybody(to download: Download, _ context: borrowing LayerContext<FileShare>) {
+    download.lookedAroundAt = context.now
+    for told in transfers.told where told.root == download.root {
+      for holder in told.holders { addHolder(holder, to: download, context) }
+    }
+    for neighbour in context.neighbours where neighbour.isStrata {
+      addHolder(neighbour.address, neighbour.claimedName.map { WireText($0) }, to: download, context)
+    }
+    greet(context)
+  }
+
+  /// Shows neighbours that aren't known to speak Strata that we do, by a question that harms no Peerster.
+  private func greet(_ context: borrowing LayerContext<FileShare>) {
+    for neighbour in context.neighbours.prefix(Transfers.mostHolders) where !neighbour.isStrata {
+      let name = neighbour.claimedName.map { WireText($0) } ?? ""
+      context.send(
+        DataRequest(origin: me, destination: name, hopLimit: 1, hashValue: Hash256()), as: PeersterField.dataRequest,
+        to: neighbour.address)
+    }
+  }
+
+  private func addHolder(
+    _ holder: FileHolder, to download: Download, _ context: borrowing LayerContext<FileShare>
+  ) {
+    if let address = holder.address, context.neighbour(address)?.isStrata ?? true {
+      context.introduce(to: address)
+      addHolder(address, holder.name, to: download, context)
+    } else if let name = holder.name {
+      addHolder(named: name, to: download, context)
+    }
+  }
+
+  /// Search told of holders.
+  func toldOfHolders(_ news: FileHolders, _ context: borrowing LayerContext<FileShare>) {
+    transfers.told.removeAll { $0.root == news.root && $0.holders == news.holders }
+    if transfers.told.count >= Transfers.mostTold { transfers.told.removeFirst() }
+    transfers.told.append(news)
+    guard let download = transfers.download(news.root), !download.state.isOver, download.isOpenToAll else { return }
+    for holder in news.holders { addHolder(holder, to: download, context) }
+  }
+
+  /// A neighbour that turns out to speak Strata may have what is looked for.
+  func neighbourChangedForTransfers(_ change: NeighbourChange, _ context: borrowing LayerContext<FileShare>) {
+    guard change.change == .strata else { return }
+    for download in transfers.downloads where !download.state.isOver && download.isOpenToAll {
+      addHolder(change.address, nil, to: download, context)
+    }
+  }
+
+  // MARK: What
+
+  /// Asks a holder what it has of the file.
+  func askHoldings(_ download: Download, _ place: Int, _ context: borrowing LayerContext<FileShare>) {
+    let isReady = download.holders[place].state == .ready
+    // While it brings something, now and then; while it doesn't, ever more seldom.
+    let waits = min(download.holders[place].silences, 6)
+    download.holders[place].askAgainAt =
+      context.now + (isReady ? .seconds(2) : min(.seconds(15), .milliseconds(250) * (1 << waits)))
+    if !isReady { download.holders[place].silences += 1 }
+    if download.holders[place].isPlain { return askPlainRoot(download, place, context) }
+    download.holders[place].question = context.random() | 1
+    let address = download.holders[place].address
+    if context.neighbour(address)?.isStrata != true || context.neighbour(address)?.isProven != true {
+      context.introduce(to: address)
+    }
+    context.send(
+      HoldingsRequest(root: download.root, number: Fixed64(download.holders[place].question)),
+      as: TransferField.holdingsRequest, to: address)
+  }
+
+  func heardHoldings(_ answer: Holdings, from sender: Address, _ context: borrowing LayerContext<FileShare>) {
+    guard let download = transfers.download(answer.root), !download.state.isOver,
+      let place = download.holders.firstIndex(where: {
+        $0.address == sender && !$0.isPlain && $0.question == answer.number.value && $0.question != 0
+      }), download.holders[place].state != .banned
+    else { return transfers.unasked.add() }
+    download.holders[place].question = 0
+    guard answer.chunkSize > 0, let size = Int64(exactly: answer.size),
+      let claimed = FileDescriptor(
+        name: answer.name, size: size, chunkSize: Int(answer.chunkSize), root: answer.root)
+    else {
+      // It has nothing of the file, or says what can't be; it may have it later.
+      if download.holders[place].state == .ready { download.scheduler.release(download.holders[place].id) }
+      download.holders[place].state = .away
+      return
+    }
+    if let known = download.descriptor {
+      guard known.size == claimed.size, known.chunkSize == claimed.chunkSize else {
+        download.holders[place].state = .away
+        return
+      }
+    }
+    download.holders[place].holding =
+      answer.isWhole ? nil : ChunkMap(lengths: answer.lengths, count: claimed.shape.chunkCount)
+    if !answer.isWhole, download.holders[place].holding == nil { download.holders[place].state = .away }
+    let wasReady = download.holders[place].state == .ready
+    download.holders[place].state = .ready
+    if !wasReady { download.holders[place].silences = 0 }
+    if download.descriptor == nil, download.state == .locating {
+      download.descriptor = claimed
+      download.claimer = download.holders[place].id
+      return begin(download, context)
+    }
+    askMore(download, place, context)
+    armTransfers(context)
+  }
+}

@@ -1,0 +1,134 @@
+// DemoFiles: the node files of a demo: found in a folder, moved to free ports together, copied to a temporary folder.
+import Glibc
+import StackCore
+import StackRuntime
+
+/// The nodes' files of a demo network.
+struct DemoFiles {
+  /// One node's file.
+  struct Item {
+    var name: String
+    /// What its comment says of it.
+    var about: String?
+    var json: JSON
+    var path: String
+  }
+  private(set) var files: [Item] = []
+
+  /// Reads all JSON files of a folder; each must be a node's, and right.
+  init(folder: String, catalog: [any ProtocolLayer.Type]) throws {
+    let names = try Self.names(in: folder).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.sorted()
+    for name in names {
+      let path = "\(folder)/\(name)"
+      let file = try NodeFile.read(path, catalog: catalog)
+      let json = try JSON.parse(try readFile(path))
+      files.append(Item(name: file.name, about: json["//"]?.stringValue, json: json, path: path))
+    }
+    guard !files.isEmpty else { throw FailedError("\(folder) holds no node's file, expected some .json") }
+    guard files.count <= 64 else { throw FailedError("\(folder) holds \(files.count) files, expected 64 at the most") }
+  }
+
+  fileprivate static func names(in folder: String) throws -> [String] {
+    guard let open = opendir(folder) else { throw FailedError("can't read \(folder): \(systemText(errno))") }
+    defer { closedir(open) }
+    var names: [String] = []
+    while let entry = readdir(open) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+
+  // MARK: Ports
+
+  /// Every address a node binds, as its file says.
+  private var addresses: [(address: Address, isStream: Bool)] {
+    files.flatMap { item -> [(Address, Bool)] in
+      let listen = item.json["listen"]?.stringValue.flatMap { Address($0) }.map { ($0, false) }
+      let control = item.json["control"]?.stringValue.flatMap { Address($0) }.map { ($0, true) }
+      return [listen, control].compactMap { $0 }
+    }
+  }
+
+  /// Moves all ports on until each is free; what to tell the person, if anything.
+  mutating func findPorts(any: Bool) throws -> String? {
+    let wanted = addresses
+    guard let taken = any ? wanted.first : wanted.first(where: { !Self.isFree($0.address, $0.isStream) }) else {
+      return nil
+    }
+    let start = any ? 1000 + Int(getpid() % 400) * 100 : 100
+    for offset in stride(from: start, through: start + 40_000, by: 100) {
+      let moved = wanted.map { (Self.moved($0.address, by: offset), $0.isStream) }
+      guard moved.allSatisfy({ $0.0.map { $0.port > 1023 } ?? false }) else { continue }
+      guard moved.allSatisfy({ pair in pair.0.map { Self.isFree($0, pair.1) } ?? false }) else { continue }
+      move(by: offset)
+      return any ? nil : "Port \(taken.address.port) is taken here, so all ports of the demo move up by \(offset)."
+    }
+    throw FailedError("no free ports were found for the demo near \(taken.address.port)")
+  }
+
+  private static func moved(_ address: Address, by offset: Int) -> Address? {
+    guard let port = UInt16(exactly: (Int(address.port) + offset) % 64_000) else { return nil }
+    var result = address
+    result.port = port
+    return result
+  }
+
+  /// Whether an address can be bound now.
+  private static func isFree(_ address: Address, _ isStream: Bool) -> Bool {
+    guard let loop = try? EventLoop() else { return false }
+    if isStream { return (try? HTTPServer(loop: loop, address: address) { _ in }) != nil }
+    return (try? DatagramSocket(bind: address, options: .init())) != nil
+  }
+
+  private mutating func move(by offset: Int) {
+    func moved(_ json: JSON?) -> JSON? {
+      guard let text = json?.stringValue, let address = Address(text) else { return json }
+      return Self.moved(address, by: offset).map { .string($0.description) }
+    }
+    for place in files.indices {
+      for key in ["listen", "control"] where files[place].json[key] != nil {
+        files[place].json[key] = moved(files[place].json[key])
+      }
+      if let peers = files[place].json["peers"]?.arrayValue {
+        files[place].json["peers"] = .array(peers.compactMap(moved))
+      }
+    }
+  }
+
+  // MARK: Copies
+
+  /// Puts the files in a new temporary folder, where the nodes keep what they keep too; the folder's path.
+  mutating func copy() throws -> String {
+    let root = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array("\(root)/strata-demo.XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else {
+      throw FailedError("can't make a temporary folder in \(root): \(systemText(errno))")
+    }
+    let folder = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    do {
+      for place in files.indices {
+        files[place].json["data"] = .string("data/\(files[place].name)")
+        files[place].path = "\(folder)/\(files[place].name).json"
+        try writeFile(
+          files[place].path, Array((files[place].json.text(pretty: true) + "\n").utf8), replacing: false)
+      }
+    } catch {
+      removeTree(folder)
+      throw error
+    }
+    return folder
+  }
+}
+
+/// Removes a folder and all that is in it; links are removed, not followed.
+func removeTree(_ path: String) {
+  var facts = stat()
+  guard lstat(path, &facts) == 0 else { return }
+  guard facts.st_mode & S_IFMT == S_IFDIR else {
+    unlink(path)
+    return
+  }
+  for name in (try? DemoFiles.names(in: path)) ?? [] { removeTree("\(path)/\(name)") }
+  rmdir(path)
+}

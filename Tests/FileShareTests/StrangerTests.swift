@@ -1,0 +1,125 @@
+// StrangerTests: what a node sends to an address that somebody else may have written on a datagram.
+import PeersterVocabulary
+import StackCore
+import StackSim
+import Testing
+
+@testable import FileShare
+
+/// One node with FileShare and a shared file, and a stranger that the test plays.
+private final class Stage {
+  let node: Node
+  let stranger = Address(ipv4: 0x0a00_0009, port: 5000)
+  var now = Instant(nanoseconds: 1_000_000_000)
+  var bytesIn = 0
+  let tree: MerkleTree
+
+  init(_ fileshare: JSON = ["shared": "/s"]) throws {
+    let disk = SimDisk()
+    let bytes = content(100_000)
+    try disk.place("/s/file", bytes)
+    guard let tree = MerkleTree(of: bytes) else { throw CommandError(.failed, "no tree") }
+    self.tree = tree
+    let blueprint = NodeBlueprint(
+      name: "me", address: Address(ipv4: 0x0a00_0002, port: 5000), peers: [], layers: [(FileShare.self, fileshare)],
+      seed: 1)
+    node = try Node(blueprint, storage: SimStorage()) { disk.files(root: "/\($0)") }
+    node.start(at: now)
+    _ = sent()
+  }
+
+  /// Runs the jobs, and answers what the node sends: field, body and the bytes of its datagram.
+  func sent() -> [(number: UInt32, body: [UInt8], size: Int)] {
+    var jobs = node.takeJobs()
+    while !jobs.isEmpty {
+      for job in jobs { node.complete(job.id, job.run(), at: now) }
+      jobs = node.takeJobs()
+    }
+    var found: [(UInt32, [UInt8], Int)] = []
+    try? node.commit()
+    node.withOutgoing { bytes, entries in
+      for entry in entries {
+        let datagram = UnsafeRawBufferPointer(start: bytes + entry.offset, count: entry.byteCount)
+        var reader = WireReader(datagram.bytes)
+        var size = entry.byteCount
+        while let tag = try? reader.nextTag() {
+          guard tag.type == .bytes, let body = try? reader.readBytes() else {
+            try? reader.skip(tag)
+            continue
+          }
+          found.append((tag.number, body.withUnsafeBytes { Array($0) }, size))
+          size = 0
+        }
+      }
+      return (entries.count, 0)
+    }
+    return found
+  }
+
+  func receive(_ number: UInt32, _ message: some WireMessage) {
+    var writer = WireWriter()
+    writer.writeTag(number, .bytes)
+    writer.writeBytes(message.encoded().span.bytes)
+    bytesIn += writer.count + 28
+    node.receive(writer.bytes, from: stranger, at: now)
+  }
+
+  func request(_ hash: Hash256) {
+    receive(
+      PeersterField.dataRequest,
+      DataRequest(origin: "victim", destination: "me", hopLimit: 10, hashValue: hash))
+  }
+}
+
+@Suite struct StrangerTests {
+  @Test func aFloodOfRequestsIsNotAmplified() throws {
+    let stage = try Stage()
+    let chunk = try #require(stage.tree.hash(.chunk(3)))
+    var out = 0
+    for round in 0..<500 {
+      stage.request(round % 7 == 0 ? Hash256() : round % 2 == 0 ? chunk : stage.tree.root)
+      for datagram in stage.sent() where datagram.size > 0 { out += datagram.size + 28 }
+      #expect(out <= 3 * stage.bytesIn, "round \(round)")
+    }
+    // It isn't silence either: what may be sent is.
+    #expect(out > stage.bytesIn)
+  }
+
+  @Test func whoSendsTheChallengeBackIsServed() throws {
+    let stage = try Stage()
+    let chunk = try #require(stage.tree.hash(.chunk(3)))
+    var challenge: DataRequest?
+    for _ in 0..<6 {
+      stage.request(chunk)
+      for datagram in stage.sent() where datagram.number == PeersterField.dataRequest {
+        challenge = try DataRequest(decoding: datagram.body)
+      }
+    }
+    let asked = try #require(challenge)
+    #expect(asked.destination == "victim" && asked.origin == "me" && asked.hopLimit == 10)
+    var reply = DataReply(origin: "victim", destination: "me", hopLimit: 10, hashValue: chunk, data: [])
+    stage.receive(PeersterField.dataReply, reply)
+    stage.request(chunk)
+    #expect(!stage.sent().contains { $0.number == PeersterField.dataReply })
+    reply.hashValue = asked.hashValue
+    stage.receive(PeersterField.dataReply, reply)
+    stage.request(chunk)
+    let answer = try #require(stage.sent().first { $0.number == PeersterField.dataReply })
+    #expect(SHA256Check.matches(try DataReply(decoding: answer.body)))
+  }
+
+  @Test func oneNeighbourCannotTakeMoreThanItsRate() throws {
+    let stage = try Stage(["shared": "/s", "rate": 10])
+    for _ in 0..<100 { stage.request(Hash256()) }
+    let refused = stage.node.metricDescriptions.first { $0.layer == "fileshare" && $0.name == "refused" }
+    guard case .counter(let counter)? = refused?.source else { return #expect(Bool(false), "no such counter") }
+    #expect(counter.value == 90)
+  }
+}
+
+/// Whether a reply holds what it says.
+private enum SHA256Check {
+  static func matches(_ reply: DataReply) -> Bool {
+    !reply.data.isEmpty && MerkleTree(of: reply.data)?.hash(.chunk(0)) == reply.hashValue
+  }
+}

@@ -1,0 +1,158 @@
+// ConsolePageTests: the console's page is whole and harmless; a node's file is changed in place; the demo is right.
+import Foundation
+import StackCore
+import StackRuntime
+import Testing
+
+@testable import Strata
+
+@Suite struct ConsolePageTests {
+  /// The folder that the page is edited in.
+  private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().appendingPathComponent("Sources/Console/page")
+
+  @Test("Every file of the folder is part of the program, byte for byte") func whole() throws {
+    let found = FileManager.default.enumerator(atPath: Self.folder.path)?.compactMap { $0 as? String } ?? []
+    let names = found.filter { $0.contains(".") && !$0.hasPrefix(".") }.sorted()
+    #expect(ConsolePage.files.map(\.name).sorted() == names, "Sources/Console/Console.c names each file")
+    for file in ConsolePage.files {
+      let onDisk = try Array(Data(contentsOf: Self.folder.appendingPathComponent(file.name)))
+      #expect(file.bytes == onDisk, "\(file.name) is another than in the program; build again")
+      #expect(file.contentType != "application/octet-stream", "\(file.name) has a type")
+    }
+  }
+
+  @Test("The page holds no script and no style, and loads only its own files") func html() throws {
+    let page = String(decoding: try #require(ConsolePage.files.first { $0.path == "/" }).bytes, as: UTF8.self)
+    let paths = ConsolePage.files.map(\.path)
+    for match in page.matches(of: try Regex(#"(?:src|href)="([^"]*)""#)) {
+      let target = String(match.output[1].substring ?? "")
+      #expect(target.hasPrefix("#") || paths.contains(target), "\(target)")
+    }
+    #expect(!page.contains("<style") && !page.contains("style=") && !page.contains("javascript:"))
+    for pattern in [#"<script[^>]*>[^<]"#, #"\son\w+="#] {
+      #expect(page.matches(of: try Regex(pattern)).isEmpty, "\(pattern)")
+    }
+    #expect(ConsolePage.policy.contains("default-src 'none'") && !ConsolePage.policy.contains("unsafe"))
+    #expect(ConsolePage.policy.contains("require-trusted-types-for 'script'"))
+  }
+
+  @Test("No text becomes markup, and nothing is asked of anybody else") func scripts() throws {
+    let forbidden = [
+      "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval(", "new Function",
+      "setAttribute('style'", "https:", "createContextualFragment", "srcdoc",
+    ]
+    for file in ConsolePage.files where file.name.hasSuffix(".js") {
+      let text = String(decoding: file.bytes, as: UTF8.self)
+      #expect(text.hasPrefix("// "), "\(file.name) says what it is")
+      for word in forbidden { #expect(!text.contains(word), "\(file.name) has \(word)") }
+      for match in text.matches(of: try Regex(#"(?m)^import .* from '([^']*)'"#)) {
+        let target = String(match.output[1].substring ?? "")
+        let isOwn = ConsolePage.files.contains { $0.name.hasSuffix(target.split(separator: "/").last ?? "?") }
+        #expect(target.hasPrefix(".") && isOwn, "\(file.name) imports \(target)")
+      }
+    }
+    for file in ConsolePage.files where file.name.hasSuffix(".css") {
+      let text = String(decoding: file.bytes, as: UTF8.self)
+      #expect(!text.contains("url(") && !text.contains("@import"), "\(file.name)")
+    }
+  }
+
+  // MARK: A node's file
+
+  private static let text = """
+    {
+      "//": "kept",
+      "name": "alice",
+      "layers": { "chat": { "lines": 5 } }
+    }
+    """
+
+  @Test("A setting is changed in the file, and comments stay") func change() throws {
+    let folder = try TestFolder()
+    let path = try folder.write("node.json", Self.text)
+    let access = NodeFileChange(path: path, catalog: testCatalog).configuration
+    let takeBack = try access.change(["layers": ["chat": ["lines": 7]], "logLevel": "debug"])
+    let changed = try JSON.parse(try folder.read("node.json"))
+    #expect(
+      changed == ["//": "kept", "name": "alice", "layers": ["chat": ["lines": 7]], "logLevel": "debug"])
+    let shown = try access.describe()
+    let chat = try #require(shown["layers"]?.arrayValue?.first { $0["name"] == "chat" })
+    #expect(chat["enabled"] == true)
+    let lines = try #require(chat["settings"]?.arrayValue?.first { $0["name"] == "lines" })
+    #expect(lines["value"] == 7 && lines["isSet"] == true && lines["schema"]?["type"] == "integer")
+    #expect(shown["layers"]?.arrayValue?.first { $0["name"] == "tree" }?["enabled"] == false)
+    takeBack()
+    #expect(try folder.read("node.json") == Self.text)
+    _ = try access.change(["layers": ["chat": ["lines": .null], "tree": [:]]])
+    let emptied = try JSON.parse(try folder.read("node.json"))
+    #expect(emptied["layers"] == ["chat": [:], "tree": [:]])
+  }
+
+  @Test("What is wrong is refused in the words of any reading, and the file stays") func refusal() throws {
+    let folder = try TestFolder()
+    let path = try folder.write("node.json", Self.text)
+    let access = NodeFileChange(path: path, catalog: testCatalog).configuration
+    for (patch, place) in [
+      (["layers": ["chat": ["lines": "many"]]], "layers.chat.lines"), (["lisen": "x"], "lisen"),
+      (["layers": ["caht": [:]]], "layers.caht"), (["control": "0.0.0.0:80"], "control"),
+    ] as [(JSON, String)] {
+      let refusal = #expect(throws: RealNodeConfiguration.Refusal.self) { _ = try access.change(patch) }
+      let fault = try #require(refusal?.faults.first)
+      #expect(fault.path == place && refusal?.isWrong == true)
+      let merged = merge(patch, into: try JSON.parse(Self.text))
+      let direct = #expect(throws: NodeFileError.self) {
+        _ = try NodeFile.parse(Array(merged.text().utf8), path: path, catalog: testCatalog)
+      }
+      #expect(direct?.problems.first?.message == fault.message)
+    }
+    #expect(try folder.read("node.json") == Self.text)
+    try folder.write("node.json", "{")
+    #expect(throws: RealNodeConfiguration.Refusal.self) { _ = try access.change(["name": "bob"]) }
+    #expect(try folder.read("node.json") == "{")
+  }
+
+  @Test("A merge patch is RFC 7396's") func merging() {
+    #expect(
+      merge(["a": "z", "c": ["f": .null]], into: ["a": "b", "c": ["d": "e", "f": "g"]]) == ["a": "z", "c": ["d": "e"]])
+    #expect(merge(["a": ["b": 1]], into: ["a": [1, 2]]) == ["a": ["b": 1]])
+    #expect(merge(["a": [1]], into: ["a": ["b": 1]]) == ["a": [1]])
+    #expect(merge(["a": ["b": .null]], into: [:]) == ["a": [:]])
+  }
+
+  // MARK: The demo
+
+  @Test("The demo's files are right, and name each other") func demoFiles() throws {
+    let demo = Self.folder.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("examples/demo").path
+    var files = try DemoFiles(folder: demo, catalog: Catalog.standard)
+    #expect(files.files.count == 6)
+    let listens = files.files.compactMap { $0.json["listen"]?.stringValue }
+    for file in files.files {
+      for peer in file.json["peers"]?.arrayValue ?? [] { #expect(listens.contains(peer.stringValue ?? "")) }
+      #expect(file.about?.isEmpty == false, "\(file.name) says what it is there for")
+    }
+    for line in DemoTalk.lines {
+      for name in [line.who, line.to ?? line.who] { #expect(files.files.contains { $0.name == name }, "\(name)") }
+    }
+    // Moved together, they still name each other.
+    _ = try files.findPorts(any: true)
+    let moved = files.files.compactMap { $0.json["listen"]?.stringValue }
+    #expect(Set(moved).isDisjoint(with: listens))
+    for file in files.files {
+      for peer in file.json["peers"]?.arrayValue ?? [] { #expect(moved.contains(peer.stringValue ?? "")) }
+    }
+    let copy = try files.copy()
+    #expect(FileManager.default.fileExists(atPath: copy + "/ada.json"))
+    removeTree(copy)
+    #expect(!FileManager.default.fileExists(atPath: copy))
+  }
+
+  @Test("A folder without a node's file is refused with the reason") func noDemo() throws {
+    let folder = try TestFolder()
+    #expect(strata("demo", folder.path).errors.contains("holds no node's file"))
+    try folder.write("a.json", #"{"nmae": "x"}"#)
+    let said = strata("demo", folder.path)
+    #expect(said.status == 2 && said.errors.contains("nmae: found an unknown key"))
+  }
+}
