@@ -71,8 +71,8 @@ import Testing
 }
 
 @Suite struct ChunkSchedulerTests {
-  /// Whatever is lost, doubled, out of order or wrong, all chunks come, each byte is the right one, and no chunk is made
-  /// of two holders' bytes.
+  /// Whatever is lost, doubled, out of order or wrong, all chunks come, each byte is the right one, and no chunk is
+  /// made of two holders' bytes.
   @Test(arguments: 0..<30) func everyChunkComes(seed: UInt64) throws {
     var random = RandomStream(seed: seed, name: "scheduler")
     let chunkSize = 4_096 << Int(random.next(below: 4))

@@ -75,7 +75,8 @@ import Testing
     #expect(
       Claim(
         SearchResult(
-          fileName: WireText(bytes: [0xff, 0x41]), metafileHash: TestFiles.root(of: "x"), chunkMap: [1], chunkCount: 1))?
+          fileName: WireText(bytes: [0xff, 0x41]), metafileHash: TestFiles.root(of: "x"),
+          chunkMap: [1], chunkCount: 1))?
         .name.text == "\u{fffd}A")
   }
 

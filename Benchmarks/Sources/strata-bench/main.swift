@@ -75,9 +75,10 @@ for figure in gossipStatus() { add(figure) }
 if wanted("gossip.20nodes", "gossip.tree.20nodes") { for figure in crowdFigures() { add(figure) } }
 if wanted("gossip.log.1M") { for figure in logFigures(runs: runs) { add(figure) } }
 
-if wanted("search.flood.reach", "search.local.milliseconds", "search.ring") {
-  for figure in searchFigures() { add(figure) }
-}
+for figure in searchFigures(
+  reach: wanted("search.flood.reach"), costs: wanted("search.ring.costs"),
+  local: wanted("search.local.milliseconds", "search.index.mib"))
+{ add(figure) }
 
 let path = getenv("RESULTS").map { String(cString: $0) } ?? "results/latest.json"
 if let json = try? JSON(encoding: merged(figures, into: path)) {

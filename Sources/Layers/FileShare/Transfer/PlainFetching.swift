@@ -13,7 +13,8 @@ struct PlainRequests: Sendable {
     var chunk: Int
   }
   private(set) var requests: [Request] = []
-  /// A root asked for while the file is being located, and then the file's last chunk, by whose length its size is known.
+  /// A root asked for while the file is being located, and then the file's last chunk, by whose length its size is
+  /// known.
   var rootBytes: [UInt8]?
 
   /// The requests for a hash: chunks may be alike.

@@ -1,10 +1,10 @@
-// FileIndex: the names of all local files, folded and side by side, so that looking through them is one pass over bytes.
+// FileIndex: the names of all local files, folded and side by side: to look through them is one pass over bytes.
 import PeersterVocabulary
 import StackCore
 
 /// An index over the files that are held here.
 ///
-/// All folded paths lie in one buffer with a zero after each. The rarest thing to look for, the longest word, is looked
+/// All folded paths lie in one buffer with a zero after each. The rarest of the words is looked
 /// for in the whole buffer at once; only where it stands is the rest of the query asked. It costs about 60 bytes and
 /// twice the path for a file.
 struct FileIndex: Sendable {
@@ -17,7 +17,8 @@ struct FileIndex: Sendable {
 
   private var folded: [UInt8] = []
   private var original: [UInt8] = []
-  /// Where each file's path begins in the two buffers, and one more at the end; where in the folded one its name begins.
+  /// Where each file's path begins in the two buffers, and one more at the end; where in the folded one its name
+  /// begins.
   private var foldedStarts: [UInt32] = [0]
   private var originalStarts: [UInt32] = [0]
   private var nameStarts: [UInt32] = []
@@ -77,7 +78,7 @@ struct FileIndex: Sendable {
   func search(_ query: Query, _ body: (Found) -> Bool) {
     folded.withUnsafeBytes { text in
       if query.isAny { return searchAny(query, text, body) }
-      guard let driver = Self.driver(query) else {
+      guard let driver = Self.driver(query, text) else {
         for file in roots.indices where matches(query, file, text) && !body(found(file)) { return }
         return
       }
@@ -85,17 +86,30 @@ struct FileIndex: Sendable {
     }
   }
 
-  /// The longest plain text that every match holds.
-  private static func driver(_ query: Query) -> ByteSearch? {
-    var longest: [UInt8] = []
+  /// Of the plain texts that every match holds, the one that is rarest in three samples of the names; of equally rare
+  /// ones the longest. A word that stands in every path would have every file looked at.
+  private static func driver(_ query: Query, _ text: UnsafeRawBufferPointer) -> ByteSearch? {
+    var best: (count: Int, word: ByteSearch)?
     for term in query.terms {
+      let word: ByteSearch
       switch term {
-      case .word(let word): if word.needle.count > longest.count { longest = word.needle }
-      case .name(let glob): if glob.literal.count > longest.count { longest = glob.literal }
-      case .size, .hash: break
+      case .word(let search): word = search
+      case .name(let glob) where !glob.literal.isEmpty: word = ByteSearch(glob.literal)
+      case .name, .size, .hash: continue
       }
+      let count = samples(text.count).reduce(0) { $0 + word.count(in: text, $1) }
+      if let known = best, known.count < count { continue }
+      if let known = best, known.count == count, known.word.needle.count >= word.needle.count { continue }
+      best = (count, word)
     }
-    return longest.isEmpty ? nil : ByteSearch(longest)
+    return best?.word
+  }
+
+  /// Stretches at the start, in the middle and at the end.
+  private static func samples(_ count: Int) -> [Range<Int>] {
+    let size = 8_192
+    guard count > 4 * size else { return [0..<count] }
+    return [0, count / 2 - size / 2, count - size].map { $0..<$0 + size }
   }
 
   private func matches(_ query: Query, _ file: Int, _ text: UnsafeRawBufferPointer) -> Bool {

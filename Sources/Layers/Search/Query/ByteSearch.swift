@@ -23,6 +23,17 @@ struct ByteSearch: Sendable {
   /// Whether it stands anywhere in a text.
   func isIn(_ text: [UInt8]) -> Bool { text.withUnsafeBytes { find(in: $0, from: 0, to: $0.count) >= 0 } }
 
+  /// How often it stands in a stretch of a text, not counting what overlaps.
+  func count(in text: UnsafeRawBufferPointer, _ stretch: Range<Int>) -> Int {
+    var count = 0
+    var place = stretch.lowerBound
+    while case let hit = find(in: text, from: place, to: stretch.upperBound), hit >= 0 {
+      count += 1
+      place = hit + needle.count
+    }
+    return count
+  }
+
   /// The first place in `from ..< to` where it stands whole; -1 when there is none.
   func find(in text: UnsafeRawBufferPointer, from: Int, to: Int) -> Int {
     let count = needle.count

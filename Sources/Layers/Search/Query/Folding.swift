@@ -4,8 +4,8 @@ import StackCore
 /// Folds texts to the bytes that are compared. Two texts that Unicode calls canonically equal fold alike.
 ///
 /// - Case goes, in every script that has it; ß is ss, æ ae, œ oe, þ th, and final sigma is sigma.
-/// - Marks over and under letters go in Latin, Greek and Cyrillic, and so do strokes (ø, ł, đ); vowel points and accents
-///   of Hebrew and Arabic go too. Signs that change a word in other scripts (Indic vowels, Thai tones) stay.
+/// - Marks over and under letters go in Latin, Greek and Cyrillic, and so do strokes (ø, ł, đ); vowel points and
+///   accents of Hebrew and Arabic go too. Signs that change a word in other scripts (Indic vowels, Thai tones) stay.
 /// - Hangul is compared by its letters, kana with its voicing marks, full-width Latin as plain Latin.
 /// - What is not UTF-8 counts as U+FFFD, byte by byte.
 enum Folding {

@@ -3,8 +3,8 @@ import StackCore
 
 /// A pattern for a whole name: `*` is any text, also none, `?` one character, all else itself.
 ///
-/// All places in the pattern that the name so far can have led to are kept as bits of one number, so each byte of a name
-/// costs the same, whatever the pattern. There is nothing to go back to.
+/// All places in the pattern that the name so far can have led to are kept as bits of one number, so each byte of a
+/// name costs the same, whatever the pattern. There is nothing to go back to.
 struct Glob: Sendable {
   /// The most bytes in a folded pattern, stars that follow a star not counted: bits of the number, less one.
   static let most = 126

@@ -30,7 +30,9 @@ struct Query: Sendable {
   static let fewestDigits = 8
 
   init(text: String, terms: [Term], isAny: Bool = false, words: [String] = []) {
-    (self.text, self.terms, self.isAny, self.words) = (text, terms, isAny, words)
+    (self.text, self.isAny, self.words) = (text, isAny, words)
+    // What costs least is asked first.
+    self.terms = terms.filter { !$0.readsText } + terms.filter(\.readsText)
   }
 
   /// The query of a Peerster's keywords; nil when there is nothing in them to look for. Those beyond the most are left
@@ -131,6 +133,14 @@ struct FoldedName: Hashable, Sendable {
 }
 
 extension Query.Term {
+  /// Whether the path has to be read for it.
+  fileprivate var readsText: Bool {
+    switch self {
+    case .word, .name: true
+    case .size, .hash: false
+    }
+  }
+
   func matches(_ file: QueryFacts, path: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer) -> Bool {
     switch self {
     case .word(let word): word.find(in: path, from: 0, to: path.count) >= 0
