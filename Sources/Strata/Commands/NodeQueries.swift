@@ -26,6 +26,12 @@ extension CommandLineTool {
 
   /// Without what only programs follow: where the schemas of settings stand.
   private func forPeople(_ json: JSON) -> JSON {
+    if let neighbours = json["neighbours"]?.arrayValue {
+      var shown: JSON = ["neighbours": .array(neighbours.map(neighbourRow))]
+      // Names that have no address are said only where there are some.
+      if let names = json["unresolved"], names.arrayValue?.isEmpty == false { shown["unresolved"] = names }
+      return shown
+    }
     guard let layers = json["layers"]?.arrayValue else { return json }
     var shown = json
     shown["layers"] = .array(
@@ -35,6 +41,17 @@ extension CommandLineTool {
         return layer
       })
     return shown
+  }
+
+  /// What people want to know of a neighbour, in columns that fit a terminal.
+  private func neighbourRow(_ json: JSON) -> JSON {
+    let isStrata = json["isStrata"] == true
+    return [
+      "name": json["claimedName"] ?? .null, "address": json["address"] ?? .null,
+      "kind": .string(isStrata ? (json["isProven"] == true ? "Strata" : "Strata, unproven") : "Peerster"),
+      "lastHeard": json["lastHeard"] ?? .null, "roundTrip": json["roundTrip"] ?? .null,
+      "bytesIn": json["bytesIn"] ?? .null, "bytesOut": json["bytesOut"] ?? .null,
+    ]
   }
 
   /// `metrics`.

@@ -44,7 +44,7 @@ extension Console {
   private func show(_ members: JSONObject, indent: String) {
     let plain = members.filter { !isLarge($0.value) }
     if !plain.isEmpty {
-      print(Table(rows: plain.map { [harmless($0.key), $0.value.inOneCell] }, indent: indent))
+      print(Table(rows: plain.map { [harmless($0.key), $0.value.inOneCell] }, indent: indent, keepsWords: true))
     }
     for member in members where isLarge(member.value) {
       print(indent + styled(harmless(member.key), .bold))
@@ -71,7 +71,7 @@ extension Console {
     if table.fits(width) { return print(table) }
     for (place, row) in rows.enumerated() {
       if place > 0 { print("") }
-      print(Table(rows: row.map { [harmless($0.key), $0.value.inOneCell] }, indent: indent))
+      print(Table(rows: row.map { [harmless($0.key), $0.value.inOneCell] }, indent: indent, keepsWords: true))
     }
   }
 

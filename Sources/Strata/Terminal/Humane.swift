@@ -33,8 +33,9 @@ struct Humane {
 
   private func leaf(_ json: JSON, _ schema: Schema?, _ key: String, _ beside: JSONObject) -> String? {
     if let text = json.stringValue {
-      guard let moment = WallClock.instant(text) else { return nil }
-      return time(moment, key)
+      if let moment = WallClock.instant(text) { return time(moment, key) }
+      guard case .duration = schema?.kind, let duration = Duration(text: text) else { return nil }
+      return Units.seconds(duration.inSeconds)
     }
     guard let number = json.doubleValue else { return nil }
     if schema?.format == .unixTime { return time(Int64(number * 1e6) * 1000, key) }

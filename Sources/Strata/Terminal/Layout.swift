@@ -4,7 +4,9 @@
 func columns(of text: String) -> Int { text.count }
 
 /// A text broken at its spaces into lines of at most `width` columns; a longer word is broken too.
-func wrapped(_ text: String, width: Int) -> [String] {
+///
+/// With `keepsWords`, it stays whole: a link that is broken can't be copied.
+func wrapped(_ text: String, width: Int, keepsWords: Bool = false) -> [String] {
   let width = max(1, width)
   var lines: [String] = []
   for paragraph in text.split(separator: "\n", omittingEmptySubsequences: false) {
@@ -15,7 +17,7 @@ func wrapped(_ text: String, width: Int) -> [String] {
         lines.append(line)
         line = ""
       }
-      while columns(of: word) > width {
+      while columns(of: word) > width, !keepsWords {
         if !line.isEmpty {
           lines.append(line)
           line = ""
@@ -43,6 +45,8 @@ struct Table {
   var rows: [[String]] = []
   /// What stands before each line.
   var indent = ""
+  /// Whether words longer than the room for them stay whole, as links must.
+  var keepsWords = false
   /// Columns narrower than this aren't made for the last one; it goes on a line of its own instead.
   private static let narrowest = 24
 
@@ -82,7 +86,7 @@ struct Table {
   private func lines(of cells: [String], _ widths: [Int], room: Int, _ start: Int, _ isStacked: Bool) -> [String] {
     var head = indent
     for (place, cell) in cells.dropLast().enumerated() { head += padded(cell, widths[place]) + "  " }
-    let last = wrapped(cells.last ?? "", width: room)
+    let last = wrapped(cells.last ?? "", width: room, keepsWords: keepsWords)
     let isTooLong = columns(of: head) > start || isStacked
     if cells.last?.isEmpty ?? true { return [trimmed(head)] }
     let pad = String(repeating: " ", count: isStacked ? indent.count + 4 : start)

@@ -11,6 +11,7 @@ struct Amount: Hashable {
 
   /// Pairs of names that mean "so much" and "of so much".
   private static let done = ["done", "bytes", "received", "bytesReceived", "chunksReceived", "count", "files"]
+  private static let doneBytes = ["bytes", "bytesReceived", "received", "done"]
   private static let totals = ["total", "size", "of", "ofBytes", "bytesTotal", "chunksTotal", "ofFiles"]
 
   /// What a progress says of how far it is; nil when it doesn't.
@@ -25,14 +26,18 @@ struct Amount: Hashable {
     guard let total = first(Self.totals), total.value > 0, total.value.isFinite else { return nil }
     // Of bytes only bytes can be done.
     let isSize = Humane.isSize(total.name) || total.name == "of" && json["bytes"] != nil
-    guard let done = first(isSize ? ["bytes", "bytesReceived", "received", "done"] : Self.done) else { return nil }
+    guard let done = first(isSize ? Self.doneBytes : Self.done) else { return nil }
     (self.done, self.total) = (done.value, total.value)
     isBytes = isSize || Humane.isSize(done.name)
   }
 
   /// Whether progress of this shape tells how far something is; if not, each piece of it is news of its own.
   static func isTold(by schema: Schema) -> Bool {
-    schema.properties.contains { $0.name == "fraction" || totals.contains($0.name) }
+    let names = schema.properties.map(\.name)
+    if names.contains("fraction") { return true }
+    guard let total = names.first(where: totals.contains) else { return false }
+    // A size alone is a fact about a thing, as of a file that was found.
+    return names.contains { $0 != total && (total == "size" ? doneBytes : done).contains($0) }
   }
 
   /// How much of it, from 0 to 1.
