@@ -28,11 +28,11 @@ SOURCES := $(wildcard Sources Tests examples Benchmarks Fuzz) Package.swift
 EXAMPLES := $(patsubst %/Package.swift,%,$(wildcard examples/*/Package.swift))
 
 .PHONY: help deps console-deps toolchain build run test test-core test-examples test-console lint format bench \
-  bench-console survival fuzz sanitize docs install clean
+  bench-console bench-peers bench-newcomer test-api survival fuzz sanitize docs install clean
 
 help: ## Lists what can be made
 	@echo "make TARGET, where TARGET is one of:"
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 	@echo "Settings: PREFIX=$(PREFIX) FILTER=$(FILTER) FUZZ_SECONDS=$(FUZZ_SECONDS) ROUNDS=$(ROUNDS) SEED=$(SEED)"
 
 toolchain:
@@ -123,6 +123,34 @@ bench-console: toolchain console-deps
 	@mkdir -p Benchmarks/results
 	swift build $(RELEASE) --product strata
 	python3 Tests/Console/bench_console.py "$$(swift build $(RELEASE) --show-bin-path)/strata" Benchmarks/results/latest.json
+
+# Packages of PyPI that only these need, apart from the system's own.
+VENV := Benchmarks/.build/peers
+
+$(VENV)/bin/python:
+	@mkdir -p $(dir $(VENV))
+	@python3 -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "no Python environment could be made; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+# SIZE=64MiB and ROUNDS=1 for a quick look; PEERS=strata,syncthing for some. What can't be installed is left out, and said.
+bench-peers: toolchain deps $(VENV)/bin/python ## Measures transfers against libtorrent and Syncthing
+	@mkdir -p Benchmarks/results
+	swift build $(RELEASE) --product strata
+	@$(VENV)/bin/pip install -q --disable-pip-version-check -r Benchmarks/peers/requirements.txt \
+	  || echo "libtorrent could not be installed from PyPI" >&2
+	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -W ignore::DeprecationWarning Benchmarks/peers/bench_peers.py \
+	  "$$(swift build $(RELEASE) --show-bin-path)/strata" Benchmarks/results/latest.json
+
+bench-newcomer: toolchain deps ## Measures how long it takes from git clone to a console
+	@mkdir -p Benchmarks/results
+	PYTHONDONTWRITEBYTECODE=1 Benchmarks/peers/newcomer.sh
+
+# Not part of `make test`, since it needs PyPI.
+test-api: toolchain deps $(VENV)/bin/python ## Tries the control port with Schemathesis
+	swift build $(RELEASE) --product strata
+	$(VENV)/bin/pip install -q --disable-pip-version-check -r Tests/API/requirements.txt
+	PYTHONDONTWRITEBYTECODE=1 python3 Tests/API/test_api.py \
+	  "$$(swift build $(RELEASE) --show-bin-path)/strata" $(VENV)/bin/schemathesis
 
 fuzz: toolchain deps ## Fuzzes each target for FUZZ_SECONDS
 	swift build -c release --sanitize=fuzzer --package-path Fuzz

@@ -15,12 +15,12 @@ import Testing
 
   @Test func thereAreSome() { #expect(Self.files.count >= 6) }
 
-  /// A large network is made small, which changes nothing of what is promised.
+  /// A large network is made small, where that changes nothing of what is promised: it doesn't where nodes are counted.
   @Test(arguments: files) func eachPasses(_ file: String) throws {
     let text = try String(contentsOfFile: "\(Self.folder)/\(file)", encoding: .utf8)
     var json = try JSON.parse(text)
     let nodes = json["nodes"]?.integerValue ?? 0
-    if nodes > 60 { json["nodes"] = 60 }
+    if nodes > 60, file != "search.json" { json["nodes"] = 60 }
     let report = try Simulation(try Scenario.load(json, catalog: Catalog.standard), catalog: Catalog.standard).run()
     #expect(report.passed, "\(file): \(report.ending)")
     #expect(report.commands.failed == 0, "\(file)")
