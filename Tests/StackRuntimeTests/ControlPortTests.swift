@@ -392,7 +392,9 @@ import Testing
         operations.append(operation["operationId"]?.stringValue ?? "")
         let responses = try #require(operation["responses"]?.objectValue)
         #expect(operation["summary"]?.stringValue?.isEmpty == false, "\(method) \(path)")
-        #expect(responses["405"] != nil && (["/healthz", "/v1/proof"].contains(path) || responses["401"] != nil), "\(method) \(path)")
+        #expect(
+          responses["405"] != nil && (["/healthz", "/v1/proof"].contains(path) || responses["401"] != nil),
+          "\(method) \(path)")
         #expect(responses.keys.contains { $0.hasPrefix("2") })
         #expect(
           (operation["requestBody"] != nil) == (method == "patch" || method == "post" && !path.hasPrefix("/v1/node/")))
