@@ -49,8 +49,8 @@ struct FileIndex: Sendable {
   var scanBytes: Int { folded.count }
   /// How many bytes it takes.
   var memoryBytes: Int {
-    folded.capacity + original.capacity + 4 * (foldedStarts.capacity + originalStarts.capacity + nameStarts.capacity)
-      + 40 * roots.capacity
+    folded.count + original.count + 4 * (foldedStarts.count + originalStarts.count + nameStarts.count)
+      + 40 * roots.count
   }
 
   /// Adds a file; false when there is no room for its path.
