@@ -88,8 +88,8 @@ let package = Package(
     .testTarget(
       name: "FileShareTests",
       dependencies: [
-        "FileShare", "Hashing", "Gossip", "Routing", "PeersterVocabulary", "StackCore", "StackSim", "StackRuntime",
-        "LayerConformance",
+        "FileShare", "Search", "Hashing", "Gossip", "Routing", "PeersterVocabulary", "StackCore", "StackSim",
+        "StackRuntime", "LayerConformance",
       ], swiftSettings: strict),
     .testTarget(
       name: "SearchTests",

@@ -93,6 +93,33 @@ private final class Line: ProtocolLayer, RoutingService {
     }
   }
 
+  /// The same over Routing itself: who is a neighbour is known by the rumors, and pages go several hops.
+  @Test(arguments: [("public", [1, 2, 3]), ("neighbours", [1]), ("none", [])])
+  func listsGoOverRouting(_ listing: String, _ may: [Int]) throws {
+    let network = try Network(4, fileshare: ["listing": .string(listing)])
+    for number in 0..<300 { try network.place(0, "/m/\(number % 7)/a file of number \(number)", [UInt8(number & 255)]) }
+    _ = network.answer(0, "share", ["paths": ["/m"]])
+    network.simulation.run(for: .seconds(20))
+    for node in 1...3 {
+      guard may.contains(node) else {
+        #expect(network.error(node, "list", ["of": "node0"])?.code == "not-for-you", "\(listing) \(node)")
+        continue
+      }
+      var paths: [String] = []
+      var first: Int64? = 0
+      // By pages of our own, of which each takes several of the wire's.
+      while let start = first, paths.count < 1_000 {
+        let list = try #require(
+          network.answer(node, "list", ["of": "node0", "first": JSON(Int(start)), "limit": 130]), "\(listing) \(node)")
+        #expect(list["total"] == 300)
+        paths += (list["files"]?.arrayValue ?? []).compactMap { $0["path"]?.stringValue }
+        first = list["next"]?.integerValue
+      }
+      #expect(paths == network.paths(0), "\(listing) \(node)")
+    }
+    #expect(network.error(1, "list", ["of": "nobody"])?.code == "no-answer")
+  }
+
   @Test func whoDoesNotAnswerIsGivenUp() throws {
     let network = try network(["listing": "public"])
     network.simulation.crash(0)

@@ -208,9 +208,17 @@ final class Network {
         if case .finished(let json) = reply, json["ending"] == "enough" { ended += 1 }
       }
     }
+    // A node has 256 streaming commands under way at the most; who comes then is told so, and later is served again.
+    var refusals: [String] = []
+    for _ in 250..<260 {
+      network.simulation.begin(0, "search", "find", ["words": ["n1"], "timeout": "1s"]) { reply in
+        if case .failed(let error) = reply { refusals.append(error.code) }
+      }
+    }
     network.simulation.run(for: .seconds(15))
-    #expect(ended == 250)
+    #expect(ended == 250 && refusals == Array(repeating: "too-many-calls", count: 4))
     #expect(network.metric("searches") == 0)
+    #expect(network.find(0, "n1", ["min": 1])?["ending"] == "enough")
   }
 
   @Test func recentAndCacheShowWhatCameBy() throws {

@@ -17,6 +17,8 @@ public final class FileShare: ProtocolLayer {
     case lists
     /// Downloads are looked after.
     case transfer
+    /// Folders that are being fetched are looked after.
+    case folders
     /// The limit of what is sent lets more go.
     case upload
   }
@@ -37,6 +39,7 @@ public final class FileShare: ProtocolLayer {
   var takenSince = Instant()
   var waitingShares: [WaitingShare] = []
   var listings: [Listing] = []
+  var folders: [FolderFetch] = []
   /// How many pages of lists were made since when.
   var listed = 0
   var listedSince = Instant()
@@ -83,7 +86,7 @@ public final class FileShare: ProtocolLayer {
     library = Library(limit: config.pieces)
     counts = Counts(setup)
     transfers = Transfers(setup)
-    setup.gauge("files", "Files that are shared.") { Double($0.library.index.count) }
+    setup.gauge("files", "Files that are shared.") { Double($0.library.count) }
     setup.gauge("bytes", "Bytes in files that are shared.") { Double($0.library.index.bytes) }
     setup.gauge("pieces", "Pieces that are found by their hashes.") { Double($0.library.pieces.count) }
     guard TreeShape.isChunkSize(Int(clamping: config.chunkSize.bytes)) else {
@@ -101,6 +104,7 @@ public final class FileShare: ProtocolLayer {
   public func start(_ context: borrowing LayerContext<FileShare>) {
     startSharing(context)
     startTransfers(context)
+    startFolders(context)
   }
 
   public func timerFired(_ timer: Timer, _ context: borrowing LayerContext<FileShare>) {
@@ -110,6 +114,7 @@ public final class FileShare: ProtocolLayer {
     case .pump: pump(context)
     case .lists: endListings(context)
     case .transfer: tickTransfers(context)
+    case .folders: tickFolders(context)
     case .upload: serve(context)
     }
   }
@@ -119,23 +124,5 @@ public final class FileShare: ProtocolLayer {
   public func reconfigured(_ config: FileShareConfig, _ context: borrowing LayerContext<FileShare>) {
     self.config = config
     applyLimits(context)
-  }
-}
-
-extension FileShare: FilesService {
-  /// Grows whenever a file comes, goes or changes.
-  public var revision: UInt64 { library.index.revision }
-  /// How many files are held.
-  public var fileCount: Int { library.index.count }
-  /// Calls `body` for each file, folder by folder, until it answers false.
-  public func forEachFile(_ body: (HeldFile) -> Bool) {
-    library.index.forEach { _, file, folder in body(library.held(file, folder)) }
-  }
-  /// The file of this root.
-  public func file(root: Hash256) -> HeldFile? {
-    guard let place = library.index.place(root: root), let file = library.index[place],
-      let folder = library.index.folder(file.folder)
-    else { return nil }
-    return library.held(file, folder)
   }
 }

@@ -16,6 +16,8 @@ public struct FileShareConfig: LayerConfig {
   public var listing = Listing.neighbours
   @Setting("The folder downloads go to, below the layer's own folder or absolute; empty: that folder itself.")
   public var downloads = "downloads"
+  @Setting("Whether files that were fetched are shared on, for as long as they stay as they are.", live: true)
+  public var shareFetched = true
   @Setting("How many bytes a second are sent to others; 0: as many as go.", live: true)
   public var uploadLimit = ByteCount(bytes: 0)
   @Setting("How many bytes a second are fetched; 0: as many as come.", live: true)
@@ -29,5 +31,6 @@ public struct FileShareConfig: LayerConfig {
   @Setting("How many requests a second are taken from one neighbour.", in: 1...1_000_000, live: true)
   public var rate = 10_000
 
+  /// The defaults.
   public init() {}
 }

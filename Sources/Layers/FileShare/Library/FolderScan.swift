@@ -48,12 +48,19 @@ struct FolderScan: Sendable {
     /// What is known, in the order of the names' bytes.
     var known: [KnownFile]
     var limit: Int
+    /// Whether only what is known is looked after; then its folders are those.
+    var isKept = false
+    var folders: [String] = []
   }
 
   /// Looks. To be called in a job.
   init(_ question: Question) {
     key = question.key
     let files = question.files
+    if question.isKept {
+      lookAfter(question)
+      return
+    }
     var entries: [FileFacts] = []
     do throws(FileError) {
       if let only = question.only {
@@ -75,6 +82,26 @@ struct FolderScan: Sendable {
     }
     if entries.count >= question.limit { skip(.tooMany) }
     compare(entries.filter { takes($0) }, with: question.known)
+  }
+
+  /// Looks only whether what is known is still what it was. A file of another size is as good as gone; one that only
+  /// looks different is to be hashed again.
+  private mutating func lookAfter(_ question: Question) {
+    folders = question.folders
+    for file in question.known {
+      let path = question.path.isEmpty ? file.name : question.path + "/" + file.name
+      do throws(FileError) {
+        let facts = try question.files.facts(path)
+        if facts.kind != .file || facts.size != file.size {
+          gone.append(file.name)
+        } else if facts.stamp != file.stamp {
+          changed.append(KnownFile(name: file.name, size: facts.size, stamp: facts.stamp))
+        }
+      } catch {
+        // What can't be read for now isn't gone.
+        if [.notFound, .notRegular, .link].contains(error.kind) { gone.append(file.name) }
+      }
+    }
   }
 
   private mutating func skip(_ reason: SkipReason) { skipped[reason, default: 0] += 1 }

@@ -11,6 +11,9 @@ struct Share {
   var isFolder: Bool
   /// Whether it comes from the settings; then it isn't kept, and can't be taken back.
   var isSetting = false
+  /// Whether it is none of the person's, but holds single files wherever they are: only these are looked after, and
+  /// nothing is looked for beside them. Its folders' paths begin with `own` or `abs`.
+  var isKept = false
   /// The layer's access to it: below it, for a folder, so that no link leads out.
   var files: any LayerFiles
   var watch: (any FolderWatch)?
@@ -25,13 +28,14 @@ struct Share {
   /// Where a file or a folder in it is, for `files`.
   func place(_ folder: String, _ name: String? = nil) -> String {
     guard isFolder else { return path }
+    if isKept { return Self.keptPlace(folder, name) }
     guard let name else { return folder }
     return folder.isEmpty ? name : folder + "/" + name
   }
 
   /// What others see of where a file is.
   func shownPath(_ folder: String, _ file: String) -> String {
-    guard isFolder else { return file }
+    guard isFolder, !isKept else { return file }
     return name + "/" + (folder.isEmpty ? "" : folder + "/") + file
   }
 }
@@ -119,6 +123,9 @@ struct Library {
   var serving = 0
 
   init(limit: Int) { pieces = HashIndex(limit: limit) }
+
+  /// The shares of files that were fetched, and of lists of folders.
+  static let (fetched, lists): (Int32, Int32) = (.max, .max - 1)
 
   func share(_ id: Int32) -> Share? { shares.first { $0.id == id } }
   func sharePlace(_ id: Int32) -> Int? { shares.firstIndex { $0.id == id } }

@@ -139,8 +139,9 @@ extension FileShare {
   ) { listings.removeAll { $0.call.id == call.id } }
 
   private func ownList(_ input: ListInput) -> FileList {
-    var list = FileList(of: me.text, total: 0, next: nil, shares: library.shares.map(\.path), files: [])
-    forEachFile { file in
+    let shares = library.shares.filter { !$0.isKept }.map(\.path)
+    var list = FileList(of: me.text, total: 0, next: nil, shares: shares, files: [])
+    forEachShared { file in
       guard file.path.utf8.starts(with: input.below.utf8) else { return true }
       if list.total >= input.first, list.files.count < input.limit { list.files.append(Self.entry(file)) }
       list.total += 1
@@ -173,7 +174,7 @@ extension FileShare {
     guard listed <= Self.mostPages else { return counts.refused.add() }
     var bytes = 0
     var place: UInt64 = 0
-    forEachFile { file in
+    forEachShared { file in
       guard file.path.utf8.starts(with: request.below.utf8) else { return true }
       defer { place += 1 }
       guard place >= request.first, page.next == 0 else { return true }
@@ -224,7 +225,9 @@ extension FileShare {
       return listing.call.fail(
         CommandError(.refused, code: "not-for-you", "\(listing.list.of) doesn't show its list to this node"))
     }
+    var taken = 0
     for file in page.files where listings[place].list.files.count < listings[place].limit {
+      taken += 1
       guard file.path.bytes.count <= ListedFile.longestPath, let size = Int64(exactly: file.size),
         let path = SafePath(file.path.text), let last = path.parts.last,
         let descriptor = FileDescriptor(
@@ -237,7 +240,9 @@ extension FileShare {
     let isFull = listings[place].list.files.count >= listings[place].limit
     if isFull || page.next <= listings[place].next || page.files.isEmpty {
       var listing = listings.remove(at: place)
-      if page.next > 0 { listing.list.next = Int(clamping: page.next) }
+      // Of the last page only some may have had room.
+      let next = taken < page.files.count ? listing.next &+ UInt64(taken) : page.next
+      if next > 0 { listing.list.next = Int(clamping: next) }
       return listing.call.finish(listing.list)
     }
     listings[place].next = page.next

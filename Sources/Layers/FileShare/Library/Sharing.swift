@@ -12,6 +12,10 @@ extension FileShare {
 
   /// Takes up what was shared in the last run.
   func startSharing(_ context: borrowing LayerContext<FileShare>) {
+    for id in [Library.fetched, Library.lists] {
+      library.shares.append(
+        Share(id: id, path: "", name: "", isFolder: true, isKept: true, files: context.files, watch: nil))
+    }
     do { try load(context) } catch { context.log(.error, "what is shared: \(error)") }
     if !config.shared.isEmpty {
       let path = context.files.resolve(config.shared)
@@ -39,10 +43,10 @@ extension FileShare {
       let isOfSetting: Bool
       guard let file = try? StoredFile(decoding: bytes) else { return lost.append(number) }
       isOfSetting = file.share == 0 && !config.shared.isEmpty
-      guard isOfSetting || library.share(Int32(file.share)) != nil,
+      guard isOfSetting || library.share(Int32(clamping: file.share)) != nil,
         TreeShape(size: Int64(clamping: file.size), chunkSize: Int(file.chunkSize)) != nil
       else { return lost.append(number) }
-      let folder = library.index.addFolder(FolderKey(share: Int32(file.share), path: file.folder))
+      let folder = library.index.addFolder(FolderKey(share: Int32(clamping: file.share), path: file.folder))
       library.index.add(
         SharedFile(
           folder: folder, name: file.name, size: Int64(file.size), stamp: file.stamp.value,
@@ -137,7 +141,8 @@ extension FileShare {
     }
     let question = FolderScan.Question(
       key: key, files: share.files, path: share.place(key.path), only: share.isFolder ? nil : share.name, known: known,
-      limit: max(1, config.files - library.index.count + known.count + 1))
+      limit: max(1, config.files - library.index.count + known.count + 1), isKept: share.isKept,
+      folders: share.isKept ? library.index.folder(key)?.folders ?? [] : [])
     let watch = share.watch
     let hasStarted = context.offload { () -> FolderScan in
       // Watched before it is looked through: what changes in between is seen by one or the other.
@@ -174,6 +179,7 @@ extension FileShare {
     }
     lookBelow(scan, isFull: isFull, place, context)
     let share = library.shares[place]
+    if share.isKept, !scan.key.path.isEmpty { library.index.removeFolder(scan.key) }
     for file in scan.changed {
       guard library.index.count + library.works.count - library.worksHead < config.files else {
         skip(.tooMany, 1, place)
@@ -250,6 +256,10 @@ extension FileShare {
     do { try forget(file.number, context) } catch { context.log(.error, "what is shared: \(error)") }
     if TreeShape(size: file.size, chunkSize: Int(file.chunkSize))?.isLarge == true {
       try? context.files.remove(LibraryStore.treePath(file.number))
+    }
+    guard folder.key.share != Library.lists else {
+      try? context.files.remove(Share.keptPlace(folder.key.path, file.name))
+      return
     }
     counts.unshared.add()
     context.publish(FileUnshared(path: shown, root: file.root), on: FileUnshared.port)

@@ -25,7 +25,7 @@ struct SharingResult: Codable, Sendable {
     /// Files that are shared there, and their bytes.
     var files: Int
     var bytes: Int64
-    /// Of a share that is one file, or holds only one, the link to it.
+    /// The link to the file, or to the folder as it is now; what changes in it later has another link.
     var link: String?
     /// What was left out, and why.
     var skipped: [String]
@@ -178,12 +178,27 @@ extension FileShare {
         guard let file = library.index[place] else { continue }
         entry.files += 1
         entry.bytes += file.size
-        entry.link = entry.files > 1 ? nil : link(of: file)
+        if !share.isFolder { entry.link = link(of: file) }
       }
     }
     entry.skipped = SkipReason.allCases.compactMap { reason in
       share.skipped[reason].map { "\($0) \(reason.rawValue)" }
     }
+    guard share.isFolder else { return tellEnd(of: share, entry, context) }
+    shareLists(of: share, context) { [entry] layer, made, context in
+      var entry = entry
+      switch made {
+      case .success(let link): entry.link = link
+      case .failure(let error): entry.skipped.append("the link: \(error.message)")
+      }
+      layer.tellEnd(of: share, entry, context)
+    }
+  }
+
+  /// Those who wait for a share hear what came of it.
+  private func tellEnd(
+    of share: Share, _ entry: SharingResult.Entry, _ context: borrowing LayerContext<FileShare>
+  ) {
     for place in waitingShares.indices where waitingShares[place].open.contains(share.id) {
       waitingShares[place].open.removeAll { $0 == share.id }
       waitingShares[place].ended.append(entry)
@@ -203,8 +218,13 @@ extension FileShare {
 
   private func unshare(_ input: UnshareInput, _ context: borrowing LayerContext<FileShare>) throws -> UnsharingResult {
     var ids: [Int32] = []
+    var fetched: [Int32] = []
     for path in input.paths {
       let settled = "/" + (try CheckedPath(path)).parts.joined(separator: "/")
+      if let place = library.fetchedPlace(context.files.resolve(settled)) ?? library.fetchedPlace(settled) {
+        fetched.append(place)
+        continue
+      }
       guard let share = library.shares.first(where: { $0.path == settled }) else {
         throw CommandError(.notFound, "\(settled) is not shared; see fileshare list")
       }
@@ -213,11 +233,13 @@ extension FileShare {
       }
       ids.append(share.id)
     }
-    let before = library.index.count
+    let before = library.count
+    for place in fetched { remove(place, context) }
     library.works.removeFirst(library.worksHead)
     library.worksHead = 0
     for id in ids {
       removeFolder(FolderKey(share: id, path: ""), context)
+      removeFolder(Library.listsFolder(id), context)
       library.shares.removeAll { $0.id == id }
       library.works.removeAll { $0.folder.share == id }
       try context.storage.remove(LibraryStore.key(LibraryStore.share, UInt32(id)))
@@ -227,7 +249,7 @@ extension FileShare {
       waiting.call.fail(CommandError(.cancelled, "it was taken back meanwhile"))
     }
     waitingShares.removeAll { $0.open.isEmpty }
-    return UnsharingResult(unshared: input.paths, files: before - library.index.count)
+    return UnsharingResult(unshared: input.paths, files: before - library.count)
   }
 
   // MARK: Verify
@@ -238,8 +260,8 @@ extension FileShare {
   ) throws {
     var numbers: [UInt32] = []
     var total: Int64 = 0
-    library.index.forEach { _, file, _ in
-      guard input.root == nil || file.root == input.root else { return true }
+    library.index.forEach { _, file, folder in
+      guard folder.key.share != Library.lists, input.root == nil || file.root == input.root else { return true }
       numbers.append(file.number)
       total += file.size
       return true

@@ -225,8 +225,24 @@ extension FileShare {
 
   // MARK: Into the index
 
-  /// A file has been hashed: it is shared from now on.
+  /// A file has been hashed: it is shared from now on. One that was fetched is only while it is what was fetched.
   private func add(
+    _ work: HashWork, shape: TreeShape, root: Hash256, number: UInt32?, hashes: [UInt8]?,
+    _ context: borrowing LayerContext<FileShare>
+  ) {
+    if library.share(work.folder.share)?.isKept == true {
+      let old = library.index.place(of: work.name, in: work.folder)
+      guard let old, library.index[old]?.root == root else {
+        if let old { remove(old, context) }
+        if let number { try? context.files.remove(LibraryStore.treePath(number)) }
+        return
+      }
+    }
+    enter(work, shape: shape, root: root, number: number, hashes: hashes, context)
+  }
+
+  /// Takes a file with its tree into the index and into storage.
+  func enter(
     _ work: HashWork, shape: TreeShape, root: Hash256, number: UInt32?, hashes: [UInt8]?,
     _ context: borrowing LayerContext<FileShare>
   ) {
@@ -251,6 +267,7 @@ extension FileShare {
       if let hashes { try keep(number, shape, hashes, context) }
     } catch { context.log(.error, "what is shared: \(error)") }
     if shape.isLarge { indexLarge(number, context) } else { indexPieces(number, hashes ?? []) }
+    guard work.folder.share != Library.lists else { return }
     counts.shared.add()
     let path = share.shownPath(work.folder.path, work.name)
     let link = FileDescriptor(

@@ -4,7 +4,8 @@ import StackCore
 
 /// What is to be downloaded.
 public struct DownloadInput: CommandInput {
-  @Argument("The file's link, or its root hash in 64 hexadecimal digits.") public var file: String
+  @Argument("Its link, its root hash in 64 hexadecimal digits, or the number or the name of what a search has found.")
+  public var file: String
   @Argument("Who has it: a node's name or address. Empty: all neighbours, and whom a search has found.")
   public var from = ""
   @Argument("Where it goes: an absolute path. Empty: the folder of downloads.") public var to = ""
@@ -16,7 +17,7 @@ public struct DownloadInput: CommandInput {
 
 /// Which download is meant.
 public struct DownloadChoice: CommandInput {
-  @Argument("The file's root hash, or its first digits.") public var root: String
+  @Argument("The root hash of the file, or of the folder's list, or its first digits.") public var root: String
 
   public init() {}
 }
@@ -30,8 +31,8 @@ public struct DownloadList: Codable, Sendable {
 extension FileShare {
   func declareDownloadCommands(_ setup: LayerSetup<FileShare>) {
     setup.stream(
-      "download", "Fetches a file from all who have it.",
-      examples: ["strata:file?root=…&size=…", "\(String(repeating: "ab", count: 32)) --from alice"],
+      "download", "Fetches a file or a folder from all who have it.",
+      examples: ["strata:file?root=…&size=…", "3", "\(String(repeating: "ab", count: 32)) --from alice"],
       FileShare.download)
     setup.command("downloads", "Shows the downloads.", FileShare.listDownloads)
     setup.command("pause", "Stops a download for now.", FileShare.pauseCommand)
@@ -44,45 +45,56 @@ extension FileShare {
     _ input: DownloadInput, _ call: CommandCall<DownloadProgress, DownloadProgress>,
     _ context: borrowing LayerContext<FileShare>
   ) throws {
-    var descriptor: FileDescriptor?
-    let root: Hash256
-    if let hash = Hash256(hex: input.file) {
-      root = hash
-    } else {
-      do { descriptor = try FileDescriptor(link: input.file) } catch {
-        throw CommandError(.invalid, code: "bad-link", "\(error.message); or give a root hash of 64 digits")
-      }
-      guard let descriptor else { return }
-      root = descriptor.root
-    }
-    if let known = transfers.download(root), !known.state.isOver {
+    if input.file.utf8.starts(with: FolderDescriptor.prefix.utf8) { return try downloadFolder(input, call, context) }
+    let choice = try choice(input.file)
+    if let known = transfers.download(choice.root), !known.state.isOver {
       if known.state == .paused { try resume(known, context) }
       return known.watchers.append(call)
     }
     if !input.to.isEmpty, input.to.utf8.first != UInt8(ascii: "/") {
       throw CommandError(.invalid, code: "relative-path", "--to needs an absolute path")
     }
+    try beginDownload(
+      choice, target: try target(input.to, choice, context), isReplacing: input.replace, rate: input.rate.bytes,
+      from: input.from, watcher: call, context)
+  }
+
+  /// Begins to fetch a file that isn't being fetched.
+  func beginDownload(
+    _ choice: FileChoice, target: String?, isReplacing: Bool, rate: Int64, from: String,
+    watcher: CommandCall<DownloadProgress, DownloadProgress>? = nil, _ context: borrowing LayerContext<FileShare>
+  ) throws {
     guard transfers.downloads.count(where: { !$0.state.isOver }) < Transfers.mostDownloads else {
       throw CommandError(.unavailable, code: "too-many", "\(Transfers.mostDownloads) downloads are under way already")
     }
-    try checkSize(descriptor)
-    transfers.downloads.removeAll { $0.root == root }
+    try checkSize(choice.descriptor)
+    transfers.downloads.removeAll { $0.root == choice.root }
     let download = Download(
-      root: root, descriptor: descriptor, target: input.to.isEmpty ? nil : input.to, isReplacing: input.replace,
-      rate: input.rate.bytes, at: context.now)
+      root: choice.root, descriptor: choice.descriptor, target: target, isReplacing: isReplacing, rate: rate,
+      at: context.now)
     transfers.downloads.append(download)
-    download.watchers.append(call)
-    if input.from.isEmpty {
+    if let watcher { download.watchers.append(watcher) }
+    if from.isEmpty {
       download.isOpenToAll = true
       addEverybody(to: download, context)
-    } else if let address = Address(input.from) {
+    } else if let address = Address(from) {
       context.introduce(to: address)
       addHolder(address, nil, to: download, context)
     } else {
-      addHolder(named: WireText(input.from), to: download, context)
+      addHolder(named: WireText(from), to: download, context)
     }
     begin(download, context)
     if !download.state.isOver { keepBook(of: download, context) }
+  }
+
+  /// Where a file goes: where the person said, or under the name by which a search has found it.
+  private func target(
+    _ to: String, _ choice: FileChoice, _ context: borrowing LayerContext<FileShare>
+  ) throws -> String? {
+    guard to.isEmpty else { return to }
+    guard let name = choice.name else { return nil }
+    try context.files.makeDirectory(config.downloads)
+    return config.downloads.isEmpty ? name.text : config.downloads + "/" + name.text
   }
 
   /// The largest file whose map of chunks fits into storage.
@@ -105,7 +117,7 @@ extension FileShare {
   }
 
   private func listDownloads(_ input: NoInput, _ context: borrowing LayerContext<FileShare>) throws -> DownloadList {
-    DownloadList(downloads: transfers.downloads.map { $0.progress() })
+    DownloadList(downloads: folders.map { progress($0) } + transfers.downloads.map { $0.progress() })
   }
 
   private func holdersCommand(
@@ -115,6 +127,10 @@ extension FileShare {
   private func pauseCommand(
     _ choice: DownloadChoice, _ context: borrowing LayerContext<FileShare>
   ) throws -> DownloadProgress {
+    if let folder = folder(choice.root), folder.state == .fetching {
+      pause(folder, context)
+      return progress(folder)
+    }
     let download = try find(choice)
     guard [.locating, .checking, .fetching].contains(download.state) else {
       throw CommandError(.conflict, "this download is \(download.state.rawValue)")
@@ -134,6 +150,10 @@ extension FileShare {
   private func resumeCommand(
     _ choice: DownloadChoice, _ context: borrowing LayerContext<FileShare>
   ) throws -> DownloadProgress {
+    if let folder = folder(choice.root), folder.state == .paused {
+      resume(folder, context)
+      return progress(folder)
+    }
     let download = try find(choice)
     try resume(download, context)
     return download.progress()
@@ -142,6 +162,10 @@ extension FileShare {
   private func cancelCommand(
     _ choice: DownloadChoice, _ context: borrowing LayerContext<FileShare>
   ) throws -> DownloadProgress {
+    if let folder = folder(choice.root) {
+      cancel(folder, context)
+      return progress(folder)
+    }
     let download = try find(choice)
     guard !download.state.isOver else {
       throw CommandError(.conflict, "this download is \(download.state.rawValue)")

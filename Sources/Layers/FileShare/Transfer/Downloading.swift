@@ -196,7 +196,10 @@ extension FileShare {
       { ending, context in
         guard download.era == era, download.state == .finishing else { return }
         if let failure = ending.failure { return layer.fail(download, failure.message, context) }
-        if let source = ending.source { layer.note(source, of: download) }
+        if let source = ending.source {
+          layer.note(source, of: download)
+          layer.takeUp(source, of: download, context)
+        }
         layer.forget(download, context)
         download.isWhole = true
         layer.stop(download)

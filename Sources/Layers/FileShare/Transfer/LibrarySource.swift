@@ -22,9 +22,10 @@ final class LibrarySource: PieceSource {
 /// A file that was fetched and has its name, with its hashes.
 final class FetchedSource: PieceSource {
   let shape: TreeShape
-  private let data: any ReadableFile
-  private let tree: any ReadableFile
-  private let stamp: UInt64
+  let data: any ReadableFile
+  let tree: any ReadableFile
+  /// What the file looked like when it was whole.
+  let stamp: UInt64
 
   init(shape: TreeShape, data: any ReadableFile, tree: any ReadableFile) throws(FileError) {
     self.shape = shape

@@ -36,9 +36,7 @@ extension FileShare {
   /// Adds everybody who may have the file: those that Search told of, and the neighbours that speak Strata.
   func addEverybody(to download: Download, _ context: borrowing LayerContext<FileShare>) {
     download.lookedAroundAt = context.now
-    for told in transfers.told where told.root == download.root {
-      for holder in told.holders { addHolder(holder, to: download, context) }
-    }
+    for holder in transfers.found[download.root]?.holders ?? [] { addHolder(holder, to: download, context) }
     for neighbour in context.neighbours where neighbour.isStrata {
       addHolder(neighbour.address, neighbour.claimedName.map { WireText($0) }, to: download, context)
     }
@@ -68,9 +66,7 @@ extension FileShare {
 
   /// Search told of holders.
   func toldOfHolders(_ news: FileHolders, _ context: borrowing LayerContext<FileShare>) {
-    transfers.told.removeAll { $0.root == news.root && $0.holders == news.holders }
-    if transfers.told.count >= Transfers.mostTold { transfers.told.removeFirst() }
-    transfers.told.append(news)
+    transfers.found.take(news)
     guard let download = transfers.download(news.root), !download.state.isOver, download.isOpenToAll else { return }
     for holder in news.holders { addHolder(holder, to: download, context) }
   }

@@ -12,8 +12,10 @@ final class Transfers {
   var server = ChunkServer()
   /// Files that were fetched since the node started, still served; the oldest go first.
   var fetched: [(root: Hash256, source: any PieceSource, name: String)] = []
-  /// What Search told of holders, by root; the oldest go first.
-  var told: [FileHolders] = []
+  /// What searches have found, and who holds it.
+  var found = FoundBook()
+  /// Grows whenever a download comes to another state.
+  var revision: UInt64 = 0
   /// Which download is served first next time.
   var turn = 0
 
@@ -27,7 +29,6 @@ final class Transfers {
 
   static let mostDownloads = 1_024
   static let mostHolders = 64
-  static let mostTold = 256
   static let mostFetched = 64
 
   init(_ setup: LayerSetup<FileShare>) {
@@ -183,6 +184,7 @@ extension FileShare {
     _ context: borrowing LayerContext<FileShare>
   ) {
     download.state = state
+    transfers.revision += 1
     download.note = note
     context.publish(
       DownloadChanged(root: download.root, name: download.name, state: state, path: download.path, note: note),
@@ -199,6 +201,7 @@ extension FileShare {
       }
       download.watchers = []
     }
+    if state.isOver, !folders.isEmpty { context.arm(.folders, after: .zero) }
     armTransfers(context)
   }
 }

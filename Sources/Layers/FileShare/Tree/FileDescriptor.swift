@@ -64,21 +64,26 @@ public struct LinkError: Error, Hashable, Sendable, CustomStringConvertible {
 extension FileDescriptor {
   /// The link: `strata:file?root=…&size=…&chunk=…&name=…`. Only unreserved characters stand in it as they are, so that
   /// it passes through shells, pages and letters unharmed.
-  public var link: String {
-    var text = "strata:file?root=\(root.hex)&size=\(size)"
+  public var link: String { link(prefix: Self.prefix) }
+
+  private static let prefix = "strata:file?"
+
+  func link(prefix: String) -> String {
+    var text = prefix + "root=\(root.hex)&size=\(size)"
     if chunkSize != TreeShape.usualChunkSize { text += "&chunk=\(chunkSize)" }
     return text + "&name=" + percentEncoded(name)
   }
 
   /// Reads a link. `root` and `size` must be there, `chunk` and `name` may; each stands once. Other keys are for later
   /// and are passed over. Numbers are written plainly, without sign or zeros before them.
-  public init(link: String) throws(LinkError) {
-    let prefix = "strata:file?"
+  public init(link: String) throws(LinkError) { try self.init(link: link, prefix: Self.prefix) }
+
+  init(link: String, prefix: String) throws(LinkError) {
     guard link.utf8.count <= Self.longestLink else {
       throw LinkError(message: "a link has at most \(Self.longestLink) bytes")
     }
     guard link.utf8.starts(with: prefix.utf8) else {
-      throw LinkError(message: "a link to a file begins with \(prefix)")
+      throw LinkError(message: "this link should begin with \(prefix)")
     }
     var values: [String: String] = [:]
     for part in link.utf8.dropFirst(prefix.utf8.count).split(separator: UInt8(ascii: "&")) {

@@ -160,8 +160,9 @@ extension SearchResult {
     }
   }
 
-  /// Whether a Peerster could fetch it: its chunks are of their size, and no more than they can count.
+  /// Whether a Peerster could fetch it: its chunks are of their size, no more than they can count, and all here, since
+  /// of a file that is still on its way single chunks aren't found by their hashes.
   static func suitsPeersters(_ file: HeldFile) -> Bool {
-    file.chunkSize == 8_192 && file.chunkCount <= mostListed && file.chunkCount > 0
+    file.chunkSize == 8_192 && file.held == .all && file.chunkCount <= mostListed && file.chunkCount > 0
   }
 }
