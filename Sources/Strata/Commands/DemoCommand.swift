@@ -10,7 +10,8 @@ extension CommandLineTool {
       name: "demo", summary: "Runs a small network of nodes to look at, with a little talk going on.",
       discussion:
         "Runs a node for each JSON file of the folder, from copies in a temporary folder that is removed at the end. If "
-        + "one of their ports is taken, all of them move on, and each peer with them. Ctrl-C ends it.",
+        + "one of their ports is taken, all of them move on, and each peer with them. What a file shares by a relative path "
+        + "is looked for beside it. Ctrl-C ends it.",
       positionals: [PositionalSpec(name: "folder", summary: "The folder of the nodes' files.")],
       options: [
         OptionSpec(name: "quiet", short: "q", summary: "No talk but your own."),
