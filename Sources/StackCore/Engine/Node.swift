@@ -38,6 +38,7 @@ public final class Node {
   var scratch = WireWriter(limit: NodeLimits.largestMessage + 64)
 
   var commands: [RegisteredCommand] = []
+  var contents: [RegisteredContent] = []
   var events: [RegisteredEvent] = []
   var metrics: [RegisteredMetric] = []
   var subscriptions: [Subscription] = []
@@ -86,6 +87,11 @@ public final class Node {
     var description: CommandDescription
     var owner: Int32
     var run: (JSON, @escaping (CommandReply) -> Void, UInt64) throws -> Void
+  }
+  struct RegisteredContent {
+    var description: ContentDescription
+    var owner: Int32
+    var run: (ContentRead) -> Void
   }
   struct RegisteredEvent {
     var layer: String
@@ -197,6 +203,7 @@ public final class Node {
     slot.cancelTimers(self)
     ports.remove(owner: owner)
     commands.removeAll { $0.owner == owner }
+    contents.removeAll { $0.owner == owner }
     events.removeAll { $0.owner == owner }
     metrics.removeAll { $0.owner == owner }
     subscriptions.removeAll { $0.owner == owner }
@@ -369,6 +376,27 @@ public final class Node {
     }
     settle()
     return id
+  }
+
+  /// Asks a layer for the next piece of some content. The sink gets the one answer through `takeNews`, at the latest when
+  /// the layer goes; the number is for `cancel`.
+  @discardableResult
+  public func read(
+    _ layer: String, _ content: String, key: String, _ range: Range<Int64>, limit: Int, at time: Instant,
+    _ sink: @escaping (Result<ContentPiece, CommandError>) -> Void
+  ) -> UInt64 {
+    advance(to: time)
+    let read = ContentRead(id: nextNumber, key: key, range: range, limit: max(1, limit), node: self, sink: sink)
+    nextNumber += 1
+    if openCalls.count >= limits.calls {
+      read.fail(CommandError(.unavailable, code: "too-many-calls", "\(limits.calls) calls are under way already"))
+    } else if let found = contents.first(where: { $0.description.layer == layer && $0.description.name == content }) {
+      found.run(read)
+    } else {
+      read.fail(CommandError(.notFound, code: "unknown-content", "there is no content \(layer)/\(content)"))
+    }
+    settle()
+    return read.id
   }
 
   private func unknownCommand(_ layer: String, _ command: String) -> CommandError {

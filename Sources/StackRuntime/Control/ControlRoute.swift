@@ -14,6 +14,8 @@ struct ControlRoute {
   var needsToken = true
   /// Query parameters: name, what it does, schema.
   var parameters: [(name: String, summary: String, schema: JSON)] = []
+  /// What stands for a part of the path, in braces: name, what it is.
+  var pathParameter: (name: String, summary: String)?
   /// What the body holds; nil when there is none.
   var input: Schema?
   /// Whether a request without a body is as good as an empty object.

@@ -70,9 +70,15 @@ extension ControlPort {
       "operationId": .string(route.operation), "summary": .string(route.summary), "tags": [.string(route.tag)],
     ]
     if !route.needsToken { operation["security"] = [] }
-    if !route.parameters.isEmpty {
+    if !route.parameters.isEmpty || route.pathParameter != nil {
+      let ofPath = route.pathParameter.map { parameter -> JSON in
+        [
+          "name": .string(parameter.name), "in": "path", "required": true,
+          "description": .string(parameter.summary), "schema": ["type": "string"],
+        ]
+      }
       operation["parameters"] = .array(
-        route.parameters.map { parameter in
+        (ofPath.map { [$0] } ?? []) + route.parameters.map { parameter in
           [
             "name": .string(parameter.name), "in": "query", "required": false,
             "description": .string(parameter.summary), "schema": parameter.schema,

@@ -12,6 +12,8 @@ final class Transfers {
   var server = ChunkServer()
   /// Files that were fetched since the node started, still served; the oldest go first.
   var fetched: [(root: Hash256, source: any PieceSource, name: String)] = []
+  /// Reads that wait for bytes of downloads; bounded as all open calls are.
+  var reads: [(read: ContentRead, root: Hash256)] = []
   /// What Search told of holders, by root; the oldest go first.
   var told: [FileHolders] = []
   /// Which download is served first next time.
@@ -70,6 +72,7 @@ extension FileShare {
     }
     setup.gauge("served", "Requests for ranges that wait to be served.") { Double($0.transfers.server.waiting) }
     declareDownloadCommands(setup)
+    declareStreaming(setup)
   }
 
   // MARK: Life
@@ -200,5 +203,6 @@ extension FileShare {
       download.watchers = []
     }
     armTransfers(context)
+    if state != .checking { serveReads(of: download, context) }
   }
 }
