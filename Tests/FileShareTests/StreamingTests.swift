@@ -133,7 +133,8 @@ import Testing
   @Test func onlyTheTokenOrATicketOpensAFile() throws {
     let pair = try Pair(size: 20_000, name: "page.html")
     #expect(try pair.ask(0, token: false).head.status == 401)
-    #expect(try pair.ask(0, nil, "POST", path: "/v1/fileshare/content/\(pair.root)/ticket", token: false).head.status == 401)
+    #expect(
+      try pair.ask(0, nil, "POST", path: "/v1/fileshare/content/\(pair.root)/ticket", token: false).head.status == 401)
     let path = try pair.ticket(0)
     let answer = try pair.ask(0, "bytes=5-9", path: path, token: false)
     #expect(answer.head.status == 206 && answer.body == Array(pair.content[5...9]))
@@ -142,7 +143,9 @@ import Testing
     #expect(answer.head.header("Content-Disposition")?.hasPrefix("attachment") == true)
     let other = path.replacingOccurrences(of: pair.root, with: String(repeating: "1", count: 64))
     #expect(try pair.ask(0, path: other, token: false).head.status == 401)
-    #expect(try pair.ask(0, path: path.replacingOccurrences(of: "/content/", with: "/list/"), token: false).head.status == 401)
+    #expect(
+      try pair.ask(0, path: path.replacingOccurrences(of: "/content/", with: "/list/"), token: false).head.status == 401
+    )
     #expect(try pair.ask(0, path: String(path.dropLast()), token: false).head.status == 401)
     let query = try #require(path.split(separator: "?").last)
     #expect(try pair.ask(0, path: "/v1/node?\(query)", token: false).head.status == 401)

@@ -5,15 +5,16 @@ import Testing
 @testable import StackRuntime
 
 @Suite struct ByteRangesTests {
-  @Test(arguments: [
-    (nil, ByteRanges.whole), ("bytes=0-0", .some([0..<1])), ("bytes=-3", .some([7..<10])),
-    ("bytes=-30", .some([0..<10])), ("bytes=4-", .some([4..<10])), ("bytes=4-400", .some([4..<10])),
-    ("bytes=10-", .unsatisfiable), ("bytes=-0", .unsatisfiable), ("bytes=12-15", .unsatisfiable),
-    ("bytes=0-1,12-15, -1", .some([0..<2, 9..<10])), ("bytes=3-2", .whole), ("bytes=a-2", .whole),
-    ("bytes=", .whole), ("bytes=1", .whole), ("lines=0-1", .whole), ("bytes=--1", .whole), ("bytes=+1-2", .whole),
-    ("bytes=0-99999999999999999999", .some([0..<10])), ("bytes=99999999999999999999-", .unsatisfiable),
-    ("Bytes=1-1", .some([1..<2])),
-  ] as [(String?, ByteRanges)])
+  @Test(
+    arguments: [
+      (nil, ByteRanges.whole), ("bytes=0-0", .some([0..<1])), ("bytes=-3", .some([7..<10])),
+      ("bytes=-30", .some([0..<10])), ("bytes=4-", .some([4..<10])), ("bytes=4-400", .some([4..<10])),
+      ("bytes=10-", .unsatisfiable), ("bytes=-0", .unsatisfiable), ("bytes=12-15", .unsatisfiable),
+      ("bytes=0-1,12-15, -1", .some([0..<2, 9..<10])), ("bytes=3-2", .whole), ("bytes=a-2", .whole),
+      ("bytes=", .whole), ("bytes=1", .whole), ("lines=0-1", .whole), ("bytes=--1", .whole), ("bytes=+1-2", .whole),
+      ("bytes=0-99999999999999999999", .some([0..<10])), ("bytes=99999999999999999999-", .unsatisfiable),
+      ("Bytes=1-1", .some([1..<2])),
+    ] as [(String?, ByteRanges)])
   func headers(_ header: String?, _ wanted: ByteRanges) { #expect(ByteRanges(header, size: 10) == wanted) }
 
   @Test func manyRangesAreNobodysWish() {
@@ -36,17 +37,19 @@ import Testing
     var tickets = ContentTickets()
     let start = Instant(nanoseconds: 0)
     let first = try tickets.make(for: "/a", at: start)
-    #expect(tickets.use(first, for: "/a", at: start + .seconds(500)))
-    #expect(!tickets.use(first, for: "/b", at: start + .seconds(500)))
-    #expect(tickets.use(first, for: "/a", at: start + .seconds(1_000)), "use keeps it alive")
-    #expect(!tickets.use(first, for: "/a", at: start + .seconds(1_700)))
-    var kept = try tickets.make(for: "/a", at: start)
-    for _ in 0..<200 {
-      let time = start + .seconds(1)
-      #expect(tickets.use(kept, for: "/a", at: start))
-      kept = try tickets.make(for: "/a", at: time)
+    func isGood(_ ticket: String, _ path: String, _ seconds: Int) -> Bool {
+      tickets.use(ticket, for: path, at: start + .seconds(seconds))
     }
+    #expect(isGood(first, "/a", 500))
+    #expect(!isGood(first, "/b", 500))
+    #expect(isGood(first, "/a", 1_000), "use keeps it alive")
+    #expect(!isGood(first, "/a", 1_700))
+    for _ in 0..<200 {
+      let one = try tickets.make(for: "/a", at: start)
+      #expect(isGood(one, "/a", 1))
+    }
+    let old = try tickets.make(for: "/a", at: start)
     for _ in 0..<ContentTickets.most { _ = try tickets.make(for: "/c", at: start + .seconds(2)) }
-    #expect(!tickets.use(kept, for: "/a", at: start + .seconds(2)))
+    #expect(!isGood(old, "/a", 2), "what would expire first goes first")
   }
 }

@@ -68,7 +68,9 @@ public final class ControlPort {
     let own = fixed.filter { $0.path == request.path }
     var candidates = own.isEmpty ? commandRoute(request.path).map { [$0] } ?? [] : own
     if candidates.isEmpty { candidates = contentRoute(request.pathParts).map { [$0] } ?? [] }
-    if candidates.first?.needsToken ?? true, !hasTicket(request), let problem = tokenRefusal(request) { return request.answer(problem) }
+    if candidates.first?.needsToken ?? true, !hasTicket(request), let problem = tokenRefusal(request) {
+      return request.answer(problem)
+    }
     guard !candidates.isEmpty else { return request.answer(unknownPath(request.path)) }
     guard let route = candidates.first(where: { $0.methods.contains(request.method) }) else {
       return request.answer(wrongMethod(request, candidates.flatMap(\.methods)))

@@ -78,12 +78,13 @@ extension ControlPort {
         ]
       }
       operation["parameters"] = .array(
-        (ofPath.map { [$0] } ?? []) + route.parameters.map { parameter in
-          [
-            "name": .string(parameter.name), "in": "query", "required": false,
-            "description": .string(parameter.summary), "schema": parameter.schema,
-          ]
-        })
+        (ofPath.map { [$0] } ?? [])
+          + route.parameters.map { parameter in
+            [
+              "name": .string(parameter.name), "in": "query", "required": false,
+              "description": .string(parameter.summary), "schema": parameter.schema,
+            ]
+          })
     }
     if route.input != nil {
       let name = "#/components/schemas/\(Self.inputName(route))"

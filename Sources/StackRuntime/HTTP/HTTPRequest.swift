@@ -276,7 +276,8 @@ func hexDigit(_ byte: UInt8) -> UInt8? {
 func httpReason(_ status: Int) -> String {
   let known: [Int: String] = [
     200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content",
-    304: "Not Modified", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
+    304: "Not Modified", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 406: "Not Acceptable",
     408: "Request Timeout", 409: "Conflict", 411: "Length Required", 413: "Content Too Large",
     415: "Unsupported Media Type", 416: "Range Not Satisfiable", 421: "Misdirected Request",
     422: "Unprocessable Content", 429: "Too Many Requests",

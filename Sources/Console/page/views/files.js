@@ -74,7 +74,7 @@ function searchCard({ fetching, show, canShare }) {
     render: (item) => h('article', { class: 'file' }, h('div', { class: 'file-words' }, foreign(item.name, { class: 'name' }),
       h('span', { class: 'muted small' }, item.size === undefined ? 'size unknown' : bytes(item.size), ' · ', h('span', { class: 'mono', title: item.root }, item.root.slice(0, 16)), ' · ', item.isLocal ? 'here' : plural(item.holders.length, 'holder'),
         item.isFull || item.isLocal ? '' : ', not all of it'),
-      h('ul', { class: 'holders' }, item.holders.slice(0, 12).map((one) => holderItem(item, one)))),
+      item.holders.length ? h('ul', { class: 'holders' }, item.holders.slice(0, 12).map((one) => holderItem(item, one))) : null),
     canShare ? h('div', { class: 'row file-buttons' },
       verbOf(item.name) ? h('button', { type: 'button', class: 'small', 'aria-label': `${verbOf(item.name)} ${item.name}`, onclick: () => show(item) }, verbOf(item.name)) : null,
       item.isLocal ? badge('shared here', 'good') : h('button', { type: 'button', class: 'primary small', 'aria-label': `Download ${item.name}`, onclick: () => fetching(item) }, icon('down', 16), 'Download')) : null),

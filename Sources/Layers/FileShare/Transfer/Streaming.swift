@@ -1,4 +1,4 @@
-// Streaming: a file's bytes for who looks at it now: shared files from disk, others as they come, the asked ranges first.
+// Streaming: the bytes of a file for who looks at it now: from disk, or as they come, with what was asked for first.
 import PeersterVocabulary
 import StackCore
 
@@ -27,7 +27,8 @@ struct WantedRanges: Sendable {
 extension FileShare {
   func declareStreaming(_ setup: LayerSetup<FileShare>) {
     setup.content(
-      "content", "The bytes of a file that is shared here, was fetched or is being fetched; what is asked for comes "
+      "content",
+      "The bytes of a file that is shared here, was fetched or is being fetched; what is asked for comes "
         + "first.", key: "root", FileShare.read, cancelled: FileShare.readCancelled)
   }
 
