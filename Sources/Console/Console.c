@@ -75,6 +75,12 @@ static const unsigned char views_talk_js[] = {
 static const unsigned char views_files_js[] = {
 #embed "page/views/files.js"
 };
+static const unsigned char views_preview_js[] = {
+#embed "page/views/preview.js"
+};
+static const unsigned char views_downloads_js[] = {
+#embed "page/views/downloads.js"
+};
 static const unsigned char views_network_js[] = {
 #embed "page/views/network.js"
 };
@@ -120,6 +126,8 @@ static const struct console_file files[] = {
   PAGE_FILE("views.js", views_js),
   PAGE_FILE("views/talk.js", views_talk_js),
   PAGE_FILE("views/files.js", views_files_js),
+  PAGE_FILE("views/preview.js", views_preview_js),
+  PAGE_FILE("views/downloads.js", views_downloads_js),
   PAGE_FILE("views/network.js", views_network_js),
   PAGE_FILE("views/graph.js", views_graph_js),
   PAGE_FILE("views/packets.js", views_packets_js),

@@ -104,6 +104,7 @@ struct DemoFiles {
     do {
       for place in files.indices {
         files[place].json["data"] = .string("data/\(files[place].name)")
+        shareInPlace(place)
         files[place].path = "\(folder)/\(files[place].name).json"
         try writeFile(
           files[place].path, Array((files[place].json.text(pretty: true) + "\n").utf8), replacing: false)
@@ -113,6 +114,18 @@ struct DemoFiles {
       throw error
     }
     return folder
+  }
+}
+
+extension DemoFiles {
+  /// Names the folder that a node shares by its whole path: it lies beside the demo's files, which are copied away.
+  private mutating func shareInPlace(_ place: Int) {
+    let path = files[place].path
+    guard let shared = files[place].json["layers"]?["fileshare"]?["shared"]?.stringValue, !shared.isEmpty,
+      !shared.hasPrefix("/"), let end = path.lastIndex(of: "/"), let folder = realpath(String(path[..<end]), nil)
+    else { return }
+    defer { free(folder) }
+    files[place].json["layers"]?["fileshare"]?["shared"] = .string("\(String(cString: folder))/\(shared)")
   }
 }
 

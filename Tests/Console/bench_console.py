@@ -136,4 +136,5 @@ def merge(path, figures):
     os.replace(path + ".tmp", path)
 
 
-main()
+if __name__ == "__main__":
+    main()

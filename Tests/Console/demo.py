@@ -48,6 +48,12 @@ class Node:
         text = answer.read()
         return answer.status, json.loads(text) if text else None
 
+    def raw(self, path):
+        """A GET's status and bytes."""
+        self.connection.request("GET", path, None, {"Authorization": f"Bearer {self.token}"})
+        answer = self.connection.getresponse()
+        return answer.status, answer.read()
+
 
 def single(strata, config, folder=None):
     """`strata node` with a file of its own; the process and its address."""

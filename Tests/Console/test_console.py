@@ -244,54 +244,92 @@ def layers_of_others_appear_by_themselves(world):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-FAKE_FILES = """(async () => {
-  const { state } = await import('/console/state.js');
-  const object = (properties) => ({ type: 'object', properties });
-  const share = ['share', 'unshare', 'list', 'download', 'downloads', 'pause', 'resume', 'cancel'];
-  state.layers.push({ name: 'fileshare', summary: '', metrics: [], events: [], messages: [], settings: [],
-    commands: share.map((name) => ({ name, summary: '', input: object({ paths: { type: 'array' } }) })) });
-  state.layers.push({ name: 'search', summary: '', metrics: [], events: [], messages: [], settings: [],
-    commands: ['find', 'recent'].map((name) => ({ name, summary: '', input: object({ words: { type: 'string' } }) })) });
-  const root = 'ab'.repeat(32);
-  const answers = {
-    '/v1/fileshare/list': { files: [{ name: '<img src=x onerror="window.caught=1">.txt', size: 5000, root }] },
-    '/v1/fileshare/downloads': { downloads: [{ name: 'film.webm', size: 1 << 20, done: 1 << 19, rate: 1e6, root, state: 'running',
-      chunks: ['bela', 'bela', 'cleo', null, null, 'cleo'] }] },
-    '/v1/search/find': { results: [{ name: 'atlas.pdf', size: 123456, root, holders: [{ name: 'finn', address: '127.0.0.1:7206' }, { name: 'emil', address: '127.0.0.1:7205' }] }] },
-    '/v1/search/recent': { queries: [] },
-  };
-  const real = window.fetch;
-  window.fetch = (path, options) => answers[path]
-    ? Promise.resolve(new Response(JSON.stringify(answers[path]), { headers: { 'Content-Type': 'application/json' } })) : real(path, options);
-  state.checkLayers = async () => {};
-  state.emit('layers');
-  location.hash = '#/files';
-})()"""
+def files_page(world, name, **options):
+    page = world.page(name, **options)
+    world.go(page, "#/files")
+    page.until("document.querySelector('#words')", f"{name}'s files")
+    return page
+
+
+def press(page, where, label):
+    """Presses a button by its label, once it is there."""
+    found = f"[...document.querySelectorAll({where + ' button'!r})].find((one) => (one.getAttribute('aria-label') ?? one.innerText).includes({label!r}))"
+    page.until(found, f"a button {label!r}")
+    page.run(f"{found}.click()")
+
+
+def look_for(page, words):
+    fill(page, "#words", words)
+    page.run("document.querySelector('.search-form').requestSubmit()")
 
 
 @test
-def the_files_view_shows_what_its_layers_tell(world):
-    """Against answers that are made up here, on the one node without these layers."""
-    page = world.browser.page()
-    page.open(world.demo.urls["finn"])
-    page.until("document.documentElement.dataset.ready")
-    assert not page.run("document.querySelector('.nav [data-id=files]')"), "no layer, no view"
-    page.run(FAKE_FILES)
-    page.until("document.querySelector('.nav [data-id=files]')", "the view is there with its layers")
-    shows(page, 'onerror="window.caught=1">.txt', "document.querySelector('.shared')")
-    shows(page, "film.webm")
-    assert page.run("document.querySelectorAll('.chunk-map .here').length") >= 4
-    fill(page, "#words", "atlas")
-    page.run("document.querySelector('.search-form').requestSubmit()")
-    shows(page, "2 holders", "document.querySelector('.found')")
-    shows(page, "127.0.0.1:7206", "document.querySelector('.found')")
-    assert page.run("window.caught === undefined") and page.run("document.querySelectorAll('.shared img').length") == 0
-    pictures = os.environ.get("CONSOLE_PICTURES")
-    if pictures:
-        page.picture(os.path.join(pictures, "console-files-wide-light.png"))
-    complaints = [text for text in page.complaints() if "status of 4" not in text]
-    assert not complaints, complaints
-    page.close()
+def a_file_is_shared_by_its_path_found_and_fetched_whole(world):
+    folder = tempfile.mkdtemp(prefix="strata-console-")
+    try:
+        content = os.urandom(300000)
+        name = "b<img src=x onerror='window.caught=1'>.txt"
+        with open(os.path.join(folder, name.replace("/", "")), "wb") as file:
+            file.write(content)
+        dora, ada = files_page(world, "dora"), files_page(world, "ada")
+        fill(dora, "#share-path", "relative/path")
+        dora.run("document.querySelector('.share-form').requestSubmit()")
+        shows(dora, "give the whole path", "document.querySelector('.drop')")
+        fill(dora, "#share-path", folder)
+        dora.run("document.querySelector('.share-form').requestSubmit()")
+        shows(dora, "onerror", "document.querySelector('.shared')")
+        look_for(ada, "onerror")
+        shows(ada, "onerror", "document.querySelector('.found')")
+        shows(ada, "dora", "document.querySelector('.found')")
+        press(ada, ".found", "Download b")
+        shows(ada, "finished", "document.querySelector('.downloads')", 30)
+        root = ada.run("document.querySelector('.download').dataset.root")
+        node = world.demo.node("ada")
+        status, bytes_ = node.raw(f"/v1/fileshare/content/{root}")
+        assert status == 200 and bytes_ == content, "the right bytes have come"
+        assert ada.run("window.caught === undefined") and not ada.run("!!document.querySelector('.download img')")
+        press(dora, ".shares", "Unshare " + folder)
+        dora.until("!document.querySelector('.shared').innerText.includes('onerror')", "it is shared no more")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@test
+def a_file_is_shown_while_it_is_fetched(world):
+    ada = files_page(world, "ada")
+    look_for(ada, "evening hills")
+    shows(ada, "2 holders", "document.querySelector('.found')")
+    shows(ada, "emil", "document.querySelector('.found')")
+    press(ada, ".found", "Show evening-hills.png")
+    ada.until("document.querySelector('.preview img')?.naturalWidth === 960", "the picture is shown")
+    assert "ticket=" in ada.run("document.querySelector('.preview img').src")
+    look_for(ada, "chime")
+    press(ada, ".found", "Play gate-chime.wav")
+    ada.until("document.querySelector('.preview audio')?.duration > 8.9", "the chime can be played")
+    ada.run("document.querySelector('.preview audio').currentTime = 6")
+    ada.until("document.querySelector('.preview audio').currentTime >= 6 && document.querySelector('.preview audio').readyState >= 2", "from any place")
+    look_for(ada, "library van")
+    press(ada, ".found", "Read wishes-for-the-library-van.txt")
+    shows(ada, "a road atlas", "document.querySelector('.preview')")
+    press(ada, ".preview", "Close")
+    ada.until("!document.querySelector('.preview')")
+
+
+@test
+def recent_queries_stand_in_the_stats(world):
+    ada, bela = files_page(world, "ada"), world.page("bela")
+    look_for(ada, "planting calendar")
+    shows(ada, "planting-calendar.csv", "document.querySelector('.found')")
+    world.go(ada, "#/stats")
+    table = "document.querySelector('[aria-label=\"Recent queries\"] tbody')"
+    shows(ada, "planting calendar", table)
+    shows(ada, "this node", table)
+    line = f"[...{table}.rows].find((row) => row.innerText.includes('planting calendar')).innerText"
+    ada.until(f"/planting-calendar.csv\\s*[0-9a-f]{{12}}\\s*at\\s*cleo\\s*127\\.0\\.0\\.1:\\d+/.test({line})", "who answered, with hash, host and port")
+    assert ada.run(f"/[0-9a-f]{{16}}/.test({line}) && /\\d\\d:\\d\\d:\\d\\d/.test({line})"), "when, and its ID"
+    # Bela shares nothing, but passes on what others ask.
+    world.go(bela, "#/stats")
+    shows(bela, "planting calendar", table)
 
 
 @test
@@ -376,7 +414,7 @@ def the_keyboard_reaches_everything(world):
     page.close()
 
 
-VIEWS = ["talk", "talk/with/dora", "network", "stats", "node", "layer/gossip"]
+VIEWS = ["talk", "talk/with/dora", "files", "network", "stats", "node", "layer/gossip"]
 
 CONTRAST = """(() => {
   const read = (text) => { const c = document.createElement('canvas'); c.width = c.height = 1; const x = c.getContext('2d', { willReadFrequently: true });
@@ -423,6 +461,11 @@ def every_view_is_legible_labelled_and_fits(world):
                 assert page.run("document.documentElement.scrollWidth <= innerWidth"), f"{place}: wider than the screen"
                 assert page.run("document.querySelectorAll('#main h1').length") == 1, f"{place}: one heading"
                 assert page.run("!!document.querySelector('nav[aria-label]') && !!document.querySelector('main')")
+                if pictures and view == "files":
+                    look_for(page, "garden")
+                    page.until("document.querySelector('.found .file')", "something is found")
+                    page.run("document.querySelector('[aria-label^=\"Read letter\"]')?.blur()")
+                    time.sleep(1)
                 if pictures:
                     page.picture(os.path.join(pictures, f"console-{view.replace('/', '-')}-{size}-{theme}.png"))
             page.close()
@@ -449,7 +492,8 @@ def main():
     tests = TESTS
     if "CONSOLE_PICTURES" in os.environ:
         # Before the other tests have had their say, and once there is some talk to be seen.
-        tests = sorted(TESTS, key=lambda body: body is not every_view_is_legible_labelled_and_fits)
+        first = [a_file_is_shown_while_it_is_fetched, every_view_is_legible_labelled_and_fits]
+        tests = first + [body for body in TESTS if body not in first]
         time.sleep(25)
     try:
         for body in tests:

@@ -144,6 +144,10 @@ import Testing
     }
     let copy = try files.copy()
     #expect(FileManager.default.fileExists(atPath: copy + "/ada.json"))
+    for file in files.files {
+      guard let shared = file.json["layers"]?["fileshare"]?["shared"]?.stringValue else { continue }
+      #expect(shared.hasPrefix("/") && FileManager.default.fileExists(atPath: shared), "\(file.name) shares \(shared)")
+    }
     removeTree(copy)
     #expect(!FileManager.default.fileExists(atPath: copy))
   }

@@ -39,8 +39,8 @@ async function refusal(answer) {
   return new Refusal(answer.status, problem);
 }
 
-async function ask(method, path, body, signal) {
-  const options = { method, headers: headers(), signal, cache: 'no-store' };
+async function ask(method, path, body, signal, more) {
+  const options = { method, headers: headers(more), signal, cache: 'no-store' };
   if (body !== undefined) {
     options.headers['Content-Type'] = 'application/json';
     options.body = JSON.stringify(body);
@@ -56,7 +56,7 @@ async function ask(method, path, body, signal) {
 
 export const get = async (path, signal) => (await ask('GET', path, undefined, signal)).json();
 export const getText = async (path, signal) => (await ask('GET', path, undefined, signal)).text();
-export const getBlob = async (path, signal) => (await ask('GET', path, undefined, signal)).blob();
+export const getBlob = async (path, signal, more) => (await ask('GET', path, undefined, signal, more)).blob();
 export const post = async (path, body = {}, signal) => (await ask('POST', path, body, signal)).json();
 export const patch = async (path, body) => (await ask('PATCH', path, body)).json();
 export const command = (layer, name, input = {}, signal) => post(`/v1/${layer}/${name}`, input, signal);

@@ -82,8 +82,9 @@ class State extends Emitter {
       if (state === 'open' && before === 'waiting') { this.refreshAll(); this.emit('resync'); }
     });
     this.feed.open();
-    this.sample();
-    setTimeout(() => this.sample(), 1000);
+    // Not before the first view is there, which has more urgent questions.
+    setTimeout(() => this.sample(), 400);
+    setTimeout(() => this.sample(), 1400);
     whileVisible(3000, () => this.stream === 'open' && this.sample());
     whileVisible(3000, () => this.stream === 'open' && this.loadNeighbours());
     whileVisible(12000, () => this.stream === 'open' && this.checkLayers());

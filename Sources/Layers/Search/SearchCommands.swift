@@ -33,6 +33,8 @@ public struct FoundFileNews: Codable, Sendable {
   var name: WireText
   var path: WireText?
   var size: Int64?
+  /// The bytes in a chunk, where that was told: with it, root, size and name make a link.
+  var chunkSize: Int?
   var root: Hash256
   /// Whether it is held here, and whether the holders together have all of it.
   var isLocal: Bool
@@ -45,6 +47,7 @@ public struct FoundFileNews: Codable, Sendable {
     let count = file.claim.chunkCount
     number = file.number
     (name, path, size, root) = (file.claim.name, file.claim.path, file.claim.size, file.claim.root)
+    chunkSize = file.claim.chunkSize
     (isLocal, isFull, isAnswered) = (file.isLocal, file.held == .all, file.isAnswered)
     holders = file.holders.map { holder in
       let chunks =

@@ -38,6 +38,7 @@ public final class Node {
   var scratch = WireWriter(limit: NodeLimits.largestMessage + 64)
 
   var commands: [RegisteredCommand] = []
+  var contents: [RegisteredContent] = []
   var events: [RegisteredEvent] = []
   var metrics: [RegisteredMetric] = []
   var subscriptions: [Subscription] = []

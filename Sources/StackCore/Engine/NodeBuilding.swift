@@ -6,6 +6,11 @@ extension Node {
     var owner: Int32
     var run: (JSON, @escaping (CommandReply) -> Void, UInt64) throws -> Void
   }
+  struct RegisteredContent {
+    var description: ContentDescription
+    var owner: Int32
+    var run: (ContentRead) -> Void
+  }
   struct RegisteredEvent {
     var layer: String
     var name: String
@@ -92,6 +97,7 @@ extension Node {
     slot.cancelTimers(self)
     ports.remove(owner: owner)
     commands.removeAll { $0.owner == owner }
+    contents.removeAll { $0.owner == owner }
     events.removeAll { $0.owner == owner }
     metrics.removeAll { $0.owner == owner }
     subscriptions.removeAll { $0.owner == owner }

@@ -23,6 +23,27 @@ extension Node {
     return id
   }
 
+  /// Asks a layer for the next piece of some content. The sink gets the one answer through `takeNews`, at the latest when
+  /// the layer goes; the number is for `cancel`.
+  @discardableResult
+  public func read(
+    _ layer: String, _ content: String, key: String, _ range: Range<Int64>, limit: Int, at time: Instant,
+    _ sink: @escaping (Result<ContentPiece, CommandError>) -> Void
+  ) -> UInt64 {
+    advance(to: time)
+    let read = ContentRead(id: nextNumber, key: key, range: range, limit: max(1, limit), node: self, sink: sink)
+    nextNumber += 1
+    if openCalls.count >= limits.calls {
+      read.fail(CommandError(.unavailable, code: "too-many-calls", "\(limits.calls) calls are under way already"))
+    } else if let found = contents.first(where: { $0.description.layer == layer && $0.description.name == content }) {
+      found.run(read)
+    } else {
+      read.fail(CommandError(.notFound, code: "unknown-content", "there is no content \(layer)/\(content)"))
+    }
+    settle()
+    return read.id
+  }
+
   private func unknownCommand(_ layer: String, _ command: String) -> CommandError {
     let layers = slots.compactMap { $0?.name }
     guard layers.contains(layer) else {

@@ -79,6 +79,9 @@ extension Node {
   /// The registered commands, in the order of registration.
   public var commandDescriptions: [CommandDescription] { commands.map(\.description) }
 
+  /// The registered kinds of content.
+  public var contentDescriptions: [ContentDescription] { contents.map(\.description) }
+
   /// The registered events.
   public var eventDescriptions: [EventDescription] {
     events.map {

@@ -21,6 +21,10 @@ public final class ControlPort {
   private var fixed: [ControlRoute] = []
   private var assets: [String: ControlAsset] = [:]
   private let token: [UInt8]
+  /// Who may read which content for a while without the token.
+  var tickets = ContentTickets()
+  /// How many answers with content are under way.
+  var contentAnswers = 0
   /// Our place among the node's observers, while somebody watches.
   var observer: Int?
 
@@ -54,7 +58,7 @@ public final class ControlPort {
   }
 
   /// Everything that can be asked now: the node's own routes, then a route a command.
-  var routes: [ControlRoute] { fixed + commandRoutes() }
+  var routes: [ControlRoute] { fixed + commandRoutes() + contentRoutes() }
 
   // MARK: Who may ask
 
@@ -62,8 +66,11 @@ public final class ControlPort {
     if let problem = refusal(request) { return request.answer(problem) }
     if let asset = assets[request.path] { return serve(asset, request) }
     let own = fixed.filter { $0.path == request.path }
-    let candidates = own.isEmpty ? commandRoute(request.path).map { [$0] } ?? [] : own
-    if candidates.first?.needsToken ?? true, let problem = tokenRefusal(request) { return request.answer(problem) }
+    var candidates = own.isEmpty ? commandRoute(request.path).map { [$0] } ?? [] : own
+    if candidates.isEmpty { candidates = contentRoute(request.pathParts).map { [$0] } ?? [] }
+    if candidates.first?.needsToken ?? true, !hasTicket(request), let problem = tokenRefusal(request) {
+      return request.answer(problem)
+    }
     guard !candidates.isEmpty else { return request.answer(unknownPath(request.path)) }
     guard let route = candidates.first(where: { $0.methods.contains(request.method) }) else {
       return request.answer(wrongMethod(request, candidates.flatMap(\.methods)))

@@ -16,6 +16,8 @@ struct ControlRoute {
   var parameters: [(name: String, summary: String, schema: JSON)] = []
   /// Those of them that must be given.
   var requiredParameters: [String] = []
+  /// What stands for a part of the path, in braces: name, what it is.
+  var pathParameter: (name: String, summary: String)?
   /// What the body holds; nil when there is none.
   var input: Schema?
   /// Whether a request without a body is as good as an empty object.

@@ -70,15 +70,22 @@ extension ControlPort {
       "operationId": .string(route.operation), "summary": .string(route.summary), "tags": [.string(route.tag)],
     ]
     if !route.needsToken { operation["security"] = [] }
-    if !route.parameters.isEmpty {
+    if !route.parameters.isEmpty || route.pathParameter != nil {
+      let ofPath = route.pathParameter.map { parameter -> JSON in
+        [
+          "name": .string(parameter.name), "in": "path", "required": true,
+          "description": .string(parameter.summary), "schema": ["type": "string"],
+        ]
+      }
       operation["parameters"] = .array(
-        route.parameters.map { parameter in
-          [
-            "name": .string(parameter.name), "in": "query",
-            "required": .bool(route.requiredParameters.contains(parameter.name)),
-            "description": .string(parameter.summary), "schema": parameter.schema,
-          ]
-        })
+        (ofPath.map { [$0] } ?? [])
+          + route.parameters.map { parameter in
+            [
+              "name": .string(parameter.name), "in": "query",
+              "required": .bool(route.requiredParameters.contains(parameter.name)),
+              "description": .string(parameter.summary), "schema": parameter.schema,
+            ]
+          })
     }
     if route.input != nil {
       let name = "#/components/schemas/\(Self.inputName(route))"

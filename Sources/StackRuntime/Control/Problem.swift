@@ -72,7 +72,7 @@ struct Problem {
 
 extension HTTPRequest {
   /// Headers of every answer: a browser is to guess nothing, keep nothing, and load nothing.
-  private static func headers(_ contentType: String, _ policy: String) -> [HTTPField] {
+  static func headers(_ contentType: String, _ policy: String) -> [HTTPField] {
     [
       HTTPField("Content-Type", contentType), HTTPField("Cache-Control", "no-store"),
       HTTPField("X-Content-Type-Options", "nosniff"), HTTPField("Content-Security-Policy", policy),

@@ -39,6 +39,9 @@ public final class HTTPRequest {
   /// Runs once when the client goes, or the server closes, before the answer has been given in full.
   public var onClose: (() -> Void)?
 
+  /// Runs when what was written last has left.
+  private var sent: (() -> Void)?
+
   enum State { case waiting, streaming, finished, gone }
   private(set) var state = State.waiting
   /// libevent's request; nil once it is libevent's alone, or gone.
@@ -136,6 +139,25 @@ public final class HTTPRequest {
     return true
   }
 
+  /// Sends some of a stream, and says when all of it has left: how a long answer keeps pace with its client.
+  func write(_ bytes: [UInt8], whenSent: @escaping () -> Void) {
+    guard state == .streaming, let raw, let buffer = evbuffer_new() else { return }
+    defer { evbuffer_free(buffer) }
+    sent = whenSent
+    _ = bytes.withUnsafeBytes { evbuffer_add(buffer, $0.baseAddress, $0.count) }
+    // The connection holds this object until the request is over, and calls nobody after that.
+    let me = Unmanaged.passUnretained(self).toOpaque()
+    evhttp_send_reply_chunk_with_cb(
+      raw, buffer,
+      { _, context in
+        guard let context else { return }
+        let request = Unmanaged<HTTPRequest>.fromOpaque(context).takeUnretainedValue()
+        let told = request.sent
+        request.sent = nil
+        told?()
+      }, me)
+  }
+
   /// Sends some text of a stream.
   @discardableResult public func write(_ text: String) -> Bool { write(Array(text.utf8)) }
 
@@ -145,6 +167,7 @@ public final class HTTPRequest {
     state = .finished
     self.raw = nil
     onClose = nil
+    sent = nil
     connection?.answered(bytes: pendingBytes)
     // This may free the connection at once.
     evhttp_send_reply_end(raw)
@@ -172,6 +195,7 @@ public final class HTTPRequest {
     raw = nil
     let told = onClose
     onClose = nil
+    sent = nil
     told?()
   }
 
@@ -248,10 +272,12 @@ func hexDigit(_ byte: UInt8) -> UInt8? {
 /// The words that go with a status.
 func httpReason(_ status: Int) -> String {
   let known: [Int: String] = [
-    200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 304: "Not Modified", 400: "Bad Request",
-    401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
+    200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content",
+    304: "Not Modified", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 406: "Not Acceptable",
     408: "Request Timeout", 409: "Conflict", 411: "Length Required", 413: "Content Too Large",
-    415: "Unsupported Media Type", 421: "Misdirected Request", 422: "Unprocessable Content", 429: "Too Many Requests",
+    415: "Unsupported Media Type", 416: "Range Not Satisfiable", 421: "Misdirected Request",
+    422: "Unprocessable Content", 429: "Too Many Requests",
     500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable", 504: "Gateway Timeout",
   ]
   return known[status] ?? "Status \(status)"

@@ -253,6 +253,19 @@ public final class RealNode {
     return 0
   }
 
+  /// Asks a layer for the next piece of some content; the one answer comes in a later turn.
+  @discardableResult public func read(
+    _ layer: String, _ content: String, key: String, _ range: Range<Int64>, limit: Int,
+    _ sink: @escaping (Result<ContentPiece, CommandError>) -> Void
+  ) -> UInt64 {
+    guard state == .running else {
+      sink(.failure(CommandError(.unavailable, code: "not-running", "the node is not running")))
+      return 0
+    }
+    loop.handle.wake()
+    return node.read(layer, content, key: key, range, limit: limit, at: loop.now, sink)
+  }
+
   /// Ends a call that is under way.
   public func cancel(call id: UInt64) {
     guard state == .running, id != 0 else { return }

@@ -10,7 +10,8 @@ extension CommandLineTool {
       name: "demo", summary: "Runs a small network of nodes to look at, with a little talk going on.",
       discussion:
         "Runs a node for each JSON file of the folder, from copies in a temporary folder that is removed at the end. If "
-        + "one of their ports is taken, all of them move on, and each peer with them. Ctrl-C ends it.",
+        + "one of their ports is taken, all of them move on, and each peer with them. What a file shares by a relative path "
+        + "is looked for beside it. Ctrl-C ends it.",
       positionals: [PositionalSpec(name: "folder", summary: "The folder of the nodes' files.", completes: .folders)],
       options: [
         OptionSpec(name: "quiet", short: "q", summary: "No talk but your own."),
@@ -71,8 +72,6 @@ extension CommandLineTool {
 final class DemoNetwork {
   private let loop: EventLoop
   private(set) var nodes: [RealNode] = []
-  /// What some of them share, in place.
-  private var shared: [(node: RealNode, folder: String)] = []
   /// Whether there is some talk.
   var talks = true
   private var isEnding = false
@@ -93,7 +92,6 @@ final class DemoNetwork {
         let node = try RealNode(options, loop: loop, log: sink)
         ConsolePage.serve(on: node, from: page)
         nodes.append(node)
-        if let folder = item.shared { shared.append((node, folder)) }
       } catch {
         throw FailedError("\(item.path): \(error)")
       }
@@ -111,10 +109,6 @@ final class DemoNetwork {
       signals.append(loop.onSignal(number) { [unowned self] in self.end() })
     }
     for node in nodes { node.start() }
-    for (node, folder) in shared where node.state == .running {
-      // A node may have had the layer taken out; then it shares nothing.
-      node.call("fileshare", "share", ["paths": [.string(folder)]]) { _ in }
-    }
     if let seconds { after(.seconds(seconds)) { [unowned self] in self.end() } }
     if talks { after(.milliseconds(700)) { [unowned self] in self.say() } }
     while nodes.contains(where: { $0.state != .stopped }) { loop.turn() }

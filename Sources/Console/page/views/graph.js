@@ -54,7 +54,31 @@ export function arrange() {
     angle += width2;
   });
   fit(nodes);
+  part(nodes);
   return { nodes, edges };
+}
+
+// Moves apart what stands so close that names would lie over each other, as far as there is room.
+function part(nodes) {
+  const wide = nodes.map((item) => Math.max(46, 8 * Math.min(18, item.name.length) + 10));
+  for (let round = 0, isCrowded = true; isCrowded && round < 30; round += 1) {
+    isCrowded = false;
+    for (let a = 0; a < nodes.length; a += 1) for (let b = a + 1; b < nodes.length; b += 1) {
+      const one = nodes[a], other = nodes[b], dx = other.x - one.x, dy = other.y - one.y;
+      const overX = (wide[a] + wide[b]) / 2 - Math.abs(dx), overY = 64 - Math.abs(dy);
+      if (overX <= 0 || overY <= 0) continue;
+      isCrowded = true;
+      const [axis, over, sign] = overX < overY ? ['x', overX, dx < 0 ? -1 : 1] : ['y', overY, dy < 0 ? -1 : 1];
+      // This node stays where it is.
+      const share = one.kind === 'me' || other.kind === 'me' ? 1 : 0.5;
+      if (one.kind !== 'me') one[axis] -= sign * (over * share + 0.5);
+      if (other.kind !== 'me') other[axis] += sign * (over * share + 0.5);
+    }
+    for (const item of nodes) {
+      item.x = Math.min(width - 40, Math.max(40, item.x));
+      item.y = Math.min(height - 44, Math.max(44, item.y));
+    }
+  }
 }
 
 // Stretches the drawing over the room there is, each way by itself, since it says who is linked and not how far.

@@ -2,7 +2,7 @@
 import { command } from '../api.js';
 import { Bag, perFrame, whileVisible } from '../bus.js';
 import { add, fill, foreign, h, text } from '../dom.js';
-import { byteRate, bytes, clock, count, plural, rate, seconds } from '../format.js';
+import { byteRate, bytes, clock, count, rate, seconds } from '../format.js';
 import { badge, card, dot, head, table, tile, timeAgo } from '../parts.js';
 import { plot } from '../plot.js';
 import { state } from '../state.js';
@@ -96,11 +96,11 @@ export const stats = {
     async function loadQueries() {
       if (!state.hasCommand('search', 'recent')) return;
       try {
-        const answer = await command('search', 'recent', {});
-        const list = Object.values(answer).find(Array.isArray) ?? [];
-        fill(queries, list.length ? table('Recent queries', ['When', 'Words', 'ID', 'Answers'], list.slice(-100).reverse().map((item) => h('tr', {},
-          h('td', {}, clock(item.time > 1e6 ? item.time * 1000 : Date.parse(item.time ?? item.at))), h('td', {}, foreign(String(item.words ?? item.keywords ?? item.query ?? ''))),
-          h('td', { class: 'mono small wrap' }, String(item.id ?? item.number ?? '')), h('td', {}, answersOf(item)))))
+        const answer = await command('search', 'recent', { limit: 100 });
+        const list = answer.queries;
+        fill(queries, list.length ? table('Recent queries', ['When', 'Words', 'ID', 'Asked by', '#Sent to', 'Answers'], list.map((item) => h('tr', {},
+          h('td', {}, clock(item.time * 1000)), h('td', {}, foreign(item.words), ' ', badge(item.mode)), h('td', { class: 'mono small' }, item.id),
+          h('td', {}, item.isOurs ? 'this node' : foreign(item.origin ?? state.nameOf(item.from ?? 'somebody'))), h('td', { class: 'number' }, count(item.sent)), h('td', {}, answersOf(item)))))
           : h('p', { class: 'muted' }, 'Nobody has searched lately.'));
       } catch (error) { fill(queries, h('p', { class: 'fault' }, error.message)); }
     }
@@ -116,9 +116,10 @@ export const stats = {
 };
 
 function answersOf(item) {
-  const answers = item.answers ?? item.hits ?? item.results ?? [];
-  if (!Array.isArray(answers) || !answers.length) return h('span', { class: 'muted' }, typeof answers === 'number' ? plural(answers, 'answer') : 'none');
-  return h('ul', { class: 'small' }, answers.slice(0, 8).map((one) => h('li', {}, foreign(String(one.name ?? one.holder ?? one.origin ?? '')), ' ',
-    h('span', { class: 'mono' }, String(one.hash ?? one.root ?? '').slice(0, 12)), ' ', h('span', { class: 'mono muted' }, String(one.address ?? one.host ?? '')))),
+  // One line a file and holder; who answers again only says the same.
+  const answers = [...new Map(item.answers.map((one) => [`${one.hash} ${one.holder}`, one])).values()];
+  if (!answers.length) return h('span', { class: 'muted' }, 'none');
+  return h('ul', { class: 'small answers' }, answers.slice(0, 8).map((one) => h('li', {}, foreign(one.name), h('span', { class: 'mono muted', title: one.hash }, one.hash.slice(0, 12)),
+    h('span', {}, 'at ', foreign(one.holder)), h('span', { class: 'mono muted' }, one.host ? `${one.host}:${one.port}` : ''))),
   answers.length > 8 ? h('li', { class: 'muted' }, `and ${answers.length - 8} more`) : null);
 }

@@ -1,30 +1,6 @@
 // ChunkScheduler: of one level of a file's tree, which chunks are asked of whom, and what has come of them.
 import StackCore
 
-/// Units of a level, next to each other.
-typealias UnitRange = Range<Int>
-
-/// Chunks next to each other that are fetched, checked and written together.
-struct ChunkRun: Sendable {
-  /// How one chunk stands. All its bytes come from one holder, so that a wrong one tells whose fault it was.
-  struct Slot: Sendable {
-    var owner: Int32 = -1
-    /// Which units have been asked for and not been lost, and which have come.
-    var asked: UInt64 = 0
-    var arrived: UInt64 = 0
-    var askedAt = Instant(nanoseconds: 0)
-  }
-  let first: Int
-  var bytes: [UInt8]
-  var slots: [Slot]
-  /// How many of its chunks aren't whole yet.
-  var left: Int
-  /// Whether it may have something to ask for.
-  var mayAsk = true
-
-  var chunks: Range<Int> { first..<first + slots.count }
-}
-
 /// Hands out the chunks of a level to holders, piece by piece takes what comes, and gives back whole runs.
 ///
 /// First what was asked for in haste (`urgent`), then what the fewest hold, then from the start. A holder with nothing
@@ -96,6 +72,7 @@ struct ChunkScheduler: Sendable {
     self.spared = spared
     var result: [UnitRange] = []
     var room = limit
+    askInHaste(holder, holding, &room, &result, now)
     for place in runs.indices where runs[place].mayAsk && room > 0 {
       askWithin(place, holder, holding, &room, &result, now)
     }
@@ -108,6 +85,25 @@ struct ChunkScheduler: Sendable {
     if result.isEmpty { takeOver(holder, holding, &room, &result, now, patience) }
     return result
   }
+
+  /// Asks for what is urgent, with a few runs more than usual, so that it needn't wait for what is under way.
+  private mutating func askInHaste(
+    _ holder: Int32, _ holding: ChunkMap?, _ room: inout Int, _ result: inout [UnitRange], _ now: Instant
+  ) {
+    guard !urgent.isEmpty else { return }
+    for place in runs.indices where runs[place].mayAsk && room > 0 {
+      if urgent.contains(where: { $0.overlaps(runs[place].chunks) }) {
+        askWithin(place, holder, holding, &room, &result, now)
+      }
+    }
+    while room > 0, result.count < RangeRequest.mostRanges, runs.count + checking < mostRuns + Self.hastyRuns,
+      let first = nextUrgent(for: holding), first != spared
+    {
+      open(at: first, holding)
+      askWithin(runs.count - 1, holder, holding, &room, &result, now)
+    }
+  }
+  private static let hastyRuns = 4
 
   private mutating func askWithin(
     _ place: Int, _ holder: Int32, _ holding: ChunkMap?, _ room: inout Int, _ result: inout [UnitRange], _ now: Instant
@@ -158,13 +154,7 @@ struct ChunkScheduler: Sendable {
 
   /// The next chunk that nobody fetches, and that a holder has.
   private mutating func nextChunk(for holding: ChunkMap?, _ rarity: ((Int) -> Int)?) -> Int? {
-    for range in urgent {
-      var chunk = range.lowerBound
-      while let free = taken.first(false, from: chunk), free < range.upperBound {
-        if holding.map({ $0[free] }) ?? true { return free }
-        chunk = free + 1
-      }
-    }
+    if let urgent = nextUrgent(for: holding) { return urgent }
     guard let start = taken.first(false, from: cursor) else { return nil }
     cursor = start
     guard let holding else {
@@ -172,6 +162,17 @@ struct ChunkScheduler: Sendable {
       return rarest(rarity) { _ in true }
     }
     return rarest(rarity ?? { _ in 1 }) { holding[$0] }
+  }
+
+  private func nextUrgent(for holding: ChunkMap?) -> Int? {
+    for range in urgent {
+      var chunk = range.lowerBound
+      while let free = taken.first(false, from: chunk), free < range.upperBound {
+        if holding.map({ $0[free] }) ?? true { return free }
+        chunk = free + 1
+      }
+    }
+    return nil
   }
 
   /// Of the first free chunks of each stretch the one that the fewest hold.

@@ -50,6 +50,8 @@ final class Download {
   var mapToldAt: Instant
   /// Hashes asked of Peersters: which chunk each is, of whom, until when.
   var plain = PlainRequests()
+  /// What readers wait for.
+  var wanted = WantedRanges()
   let startedAt: Instant
 
   init(root: Hash256, descriptor: FileDescriptor?, target: String?, isReplacing: Bool, rate: Int64, at now: Instant) {

@@ -104,6 +104,7 @@ extension FileShare {
         ? finish(download, context) : fail(download, "the link names no file of this size", context)
     }
     keepBook(of: download, context)
+    hasten(download)
     change(download, to: .fetching, context)
     if download.level == 0, download.scheduler.isWhole { return finish(download, context) }
     for place in download.holders.indices where download.holders[place].state != .banned {

@@ -205,6 +205,7 @@ extension FileShare {
     if let failure = result.failure { return fail(download, failure.message, context) }
     account(result, download, context)
     guard download.state == .fetching else { return }
+    if download.level == 0 { serveReads(of: download, context) }
     if download.scheduler.isWhole {
       if download.level == 0 { return finish(download, context) }
       descend(download, context)
@@ -256,6 +257,7 @@ extension FileShare {
       giveUp(download.holders[place].takeAll(at: context.now), of: download, place)
     }
     repeat { download.descend(to: download.level - 1) } while download.level > 0 && download.scheduler.isWhole
+    hasten(download)
     if download.level == 0, download.scheduler.isWhole { finish(download, context) }
   }
 }

@@ -16,6 +16,8 @@ final class Transfers {
   var found = FoundBook()
   /// Grows whenever a download comes to another state.
   var revision: UInt64 = 0
+  /// Reads that wait for bytes of downloads; bounded as all open calls are.
+  var reads: [(read: ContentRead, root: Hash256)] = []
   /// Which download is served first next time.
   var turn = 0
 
@@ -71,6 +73,7 @@ extension FileShare {
     }
     setup.gauge("served", "Requests for ranges that wait to be served.") { Double($0.transfers.server.waiting) }
     declareDownloadCommands(setup)
+    declareStreaming(setup)
   }
 
   // MARK: Life
@@ -203,5 +206,6 @@ extension FileShare {
     }
     if state.isOver, !folders.isEmpty { context.arm(.folders, after: .zero) }
     armTransfers(context)
+    if state != .checking { serveReads(of: download, context) }
   }
 }
