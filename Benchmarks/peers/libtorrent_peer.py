@@ -11,6 +11,8 @@ class Libtorrent:
 
     def __init__(self, python):
         self.python = python
+        # Its older names are what all of 2.x has.
+        self.words = [python, "-W", "ignore::DeprecationWarning", SCRIPT]
 
     def variants(self):
         return ["libtorrent v1", "libtorrent v2"]
@@ -27,7 +29,7 @@ class Libtorrent:
     def prepare(self, source):
         """Makes the torrents, once."""
         for variant in self.variants():
-            words = [self.python, SCRIPT, "make", source.path, self.torrent(source, variant), variant.split()[1]]
+            words = [*self.words, "make", source.path, self.torrent(source, variant), variant.split()[1]]
             subprocess.run(words, check=True)
 
     def torrent(self, source, variant):
@@ -35,7 +37,7 @@ class Libtorrent:
 
     def side(self, folder, *words):
         log = open(os.path.join(folder, f"{words[0]}.log"), "wb")
-        side = Side([self.python, SCRIPT, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        side = Side([*self.words, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
         log.close()
         return side
 
