@@ -59,11 +59,11 @@ class Libtorrent:
                 side.forget_peak()
             cpu = sum(side.cpu() for side in sides)
             print(port, file=sides[1].process.stdin, flush=True)
-            seconds = float(self.line(sides[1], "the taker"))
+            seconds, finished = map(float, self.line(sides[1], "the taker").split())
             cpu = sum(side.cpu() for side in sides) - cpu
             peaks = [side.peak() for side in sides]
             check(os.path.join(folder, os.path.basename(source.path)), source)
-            return Run(seconds, cpu, *peaks)
+            return Run(seconds, cpu, *peaks, note=f"{finished:.2f} s until it said finished")
         finally:
             for side in sides:
                 side.close()
