@@ -32,7 +32,7 @@ EXAMPLES := $(patsubst %/Package.swift,%,$(wildcard examples/*/Package.swift))
 
 help: ## Lists what can be made
 	@echo "make TARGET, where TARGET is one of:"
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 17
 	@echo "Settings: PREFIX=$(PREFIX) FILTER=$(FILTER) FUZZ_SECONDS=$(FUZZ_SECONDS) ROUNDS=$(ROUNDS) SEED=$(SEED)"
 
 toolchain:
@@ -138,7 +138,7 @@ bench-peers: toolchain deps $(VENV)/bin/python ## Measures transfers against lib
 	swift build $(RELEASE) --product strata
 	@$(VENV)/bin/pip install -q --disable-pip-version-check -r Benchmarks/peers/requirements.txt \
 	  || echo "libtorrent could not be installed from PyPI" >&2
-	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -W ignore::DeprecationWarning Benchmarks/peers/bench_peers.py \
+	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python Benchmarks/peers/bench_peers.py \
 	  "$$(swift build $(RELEASE) --show-bin-path)/strata" Benchmarks/results/latest.json
 
 bench-newcomer: toolchain deps ## Measures how long it takes from git clone to a console

@@ -1,11 +1,11 @@
-"""Measures a transfer between two nodes against libtorrent and Syncthing, in turn, on one machine. `make bench-peers` runs it.
+"""Measures a transfer between two nodes against libtorrent and Syncthing, in turn; `make bench-peers` runs it.
 
     bench_peers.py STRATA RESULTS
 
-SIZE (1GiB) is what is moved, ROUNDS (5) how often each has its turn, PEERS_DIR where the files are (beside this build), PEERS
-which take part, such as "strata,libtorrent". Figures of less than 1 GiB are shown but not kept.
+SIZE (1GiB) is what is moved, ROUNDS (5) how often each has its turn, PEERS_DIR where the files are, and
+PEERS which take part, such as "strata,libtorrent". Figures of less than 1 GiB are shown but not kept.
 """
-import os, re, shutil, sys, tempfile
+import os, re, shutil, signal, sys, tempfile
 
 from libtorrent_peer import Libtorrent
 from measure import GIB, MIB, Broken, Source, load, median, merge
@@ -97,7 +97,8 @@ def figures_of(runs, size):
     if "strata" in whole:
         cpu("fileshare.transfer.nodes.cpuSecondsPerGiB", "strata")
         resident = max(max(run.sender[0], run.receiver[0]) for run in whole["strata"] if run)
-        found.append({"name": "fileshare.transfer.nodes.residentMiB", "value": resident, "unit": "MiB, the larger side"})
+        found.append({
+            "name": "fileshare.transfer.nodes.residentMiB", "value": resident, "unit": "MiB, the larger side"})
         if torrent:
             ratio("fileshare.transfer.vsLibtorrent.ratio", torrent)
         if "syncthing" in whole:
@@ -129,6 +130,8 @@ def takes_part(strata):
 
 
 def main():
+    # So that what was begun is ended, too, when this is asked to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     command, results = os.path.abspath(sys.argv[1]), sys.argv[2]
     size, rounds = bytes_of(os.environ.get("SIZE") or "1GiB"), int(os.environ.get("ROUNDS") or 5)
     place = os.environ.get("PEERS_DIR") or os.path.dirname(os.path.dirname(sys.executable))

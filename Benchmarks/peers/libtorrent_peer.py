@@ -11,6 +11,8 @@ class Libtorrent:
 
     def __init__(self, python):
         self.python = python
+        # Its older names are what all of 2.x has.
+        self.words = [python, "-W", "ignore::DeprecationWarning", SCRIPT]
 
     def variants(self):
         return ["libtorrent v1", "libtorrent v2"]
@@ -27,7 +29,7 @@ class Libtorrent:
     def prepare(self, source):
         """Makes the torrents, once."""
         for variant in self.variants():
-            words = [self.python, SCRIPT, "make", source.path, self.torrent(source, variant), variant.split()[1]]
+            words = [*self.words, "make", source.path, self.torrent(source, variant), variant.split()[1]]
             subprocess.run(words, check=True)
 
     def torrent(self, source, variant):
@@ -35,7 +37,7 @@ class Libtorrent:
 
     def side(self, folder, *words):
         log = open(os.path.join(folder, f"{words[0]}.log"), "wb")
-        side = Side([self.python, SCRIPT, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        side = Side([*self.words, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
         log.close()
         return side
 
@@ -57,11 +59,11 @@ class Libtorrent:
                 side.forget_peak()
             cpu = sum(side.cpu() for side in sides)
             print(port, file=sides[1].process.stdin, flush=True)
-            seconds = float(self.line(sides[1], "the taker"))
+            seconds, finished = map(float, self.line(sides[1], "the taker").split())
             cpu = sum(side.cpu() for side in sides) - cpu
             peaks = [side.peak() for side in sides]
             check(os.path.join(folder, os.path.basename(source.path)), source)
-            return Run(seconds, cpu, *peaks)
+            return Run(seconds, cpu, *peaks, note=f"{finished:.2f} s until it said finished")
         finally:
             for side in sides:
                 side.close()

@@ -67,6 +67,6 @@ PYTHONPATH=$here python3 - "$start" "$cloned" "$end" "$results" <<'PYTHON'
 import sys
 from measure import load, merge
 start, cloned, end = map(float, sys.argv[1:4])
-print(f"clone {cloned - start:.1f} s, make run to the console {end - cloned:.1f} s, in all {end - start:.1f} s; {load()}")
+print(f"clone {cloned - start:.1f} s, then make run to the console {end - cloned:.1f} s; {end - start:.1f} s; {load()}")
 merge(sys.argv[4], [{"name": "newcomer.cloneToConsole.seconds", "value": end - start, "unit": "s"}])
 PYTHON

@@ -1,4 +1,4 @@
-"""Moves a file from one `strata node` to another, as a person would: shares it on one, downloads its link on the other."""
+"""Moves a file from one `strata node` to another, as a person would: shares it on one, downloads it on the other."""
 import json, os, subprocess, time
 
 from measure import Broken, Run, Side, check, wait_for
@@ -31,7 +31,11 @@ class Strata:
                               timeout=seconds)
         if done.returncode:
             raise Broken(f"strata {' '.join(words)[:60]}: {done.stderr.strip() or done.stdout.strip()}")
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            # A stream is one value a line; the last is the result.
+            return json.loads(done.stdout.strip().splitlines()[-1])
 
     def status(self, config):
         try:
@@ -63,7 +67,8 @@ class Strata:
         cpu = sum(side.cpu() for side in sides)
         start = time.monotonic()
         command = subprocess.Popen(
-            [self.command, "fileshare", "download", link, "--to", target, "--config", config, "--json"],
+            [self.command, "fileshare", "download", "--input", json.dumps({"file": link, "to": target}),
+             "--config", config, "--json"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             def arrived():

@@ -100,7 +100,8 @@ class Syncthing:
         """Its version; None when it isn't installed."""
         if not self.command:
             return None
-        found = re.search(r"v([\d.]+)", subprocess.run([self.command, "--version"], capture_output=True, text=True).stdout)
+        done = subprocess.run([self.command, "--version"], capture_output=True, text=True)
+        found = re.search(r"v([\d.]+)", done.stdout)
         return found.group(1) if found else None
 
     def prepare(self, source):
@@ -115,8 +116,8 @@ class Syncthing:
             for instance in (giver, taker):
                 instance.start(folder)
                 sides.append(instance.side)
-            wait_for("Syncthing's connection", lambda: giver.is_connected(taker) and taker.is_connected(giver), 120, 0.1,
-                     sides)
+            wait_for("Syncthing's connection", lambda: giver.is_connected(taker) and taker.is_connected(giver),
+                     120, 0.1, sides)
             wait_for("Syncthing's first look", lambda: giver.is_idle() and taker.is_idle(), 60, 0.1, sides)
             time.sleep(1)
             return self.move(giver, taker, sides, source)

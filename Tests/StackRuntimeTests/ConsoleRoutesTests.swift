@@ -141,6 +141,11 @@ import Testing
     let unbuildable = try bench.ask(node, "PATCH", "/v1/config", ["limit": 5000])
     #expect(unbuildable.status == 422 && kept == ["greeting": "ahoy"], "\(unbuildable.body)")
     #expect(try bench.ask(node, "PATCH", "/v1/config", [1]).status == 422)
+    let nothing = try bench.ask(node, "PATCH", "/v1/config")
+    #expect(nothing.status == 400 && nothing.code == "no-body" && kept == ["greeting": "ahoy"])
+    let described = try bench.ask(node, "GET", "/openapi.json").json["components"]?["schemas"]
+    #expect(described?["config.input"]?["type"] == "object")
+    #expect(described?["Problem"]?["properties"]?["faults"]?["type"] == "array")
     #expect(try bench.ask(node, "POST", "/v1/config", ["a": 1]).header("Allow") == "GET, HEAD, PATCH")
     #expect(try bench.ask(node, "PATCH", "/v1/config", headers: [], ["a": 1]).status == 401)
   }

@@ -57,7 +57,7 @@ extension ControlPort {
         method: "PATCH", path: "/v1/config", operation: "changeConfig",
         summary: "Changes the node's file by a JSON merge patch (null takes a key out), checked as the file is, and "
           + "takes it on; says of each changed key what came of it. On an error nothing changes.", tag: "node",
-        input: Schema(.any),
+        input: Schema(.map(Schema(.any))),
         outputs: [("application/json", Self.answersSchema)], problems: [409, 415, 422],
         handle: { [unowned self] request in self.changeConfiguration(request) }),
     ]
@@ -84,6 +84,9 @@ extension ControlPort {
   }
 
   private func changeConfiguration(_ request: HTTPRequest) {
+    guard !request.body.isEmpty else {
+      return request.answer(Problem(400, "no-body", "send the change as a JSON object; what it leaves out stays"))
+    }
     let patch: JSON
     switch Self.input(of: request) {
     case .success(let json): patch = json

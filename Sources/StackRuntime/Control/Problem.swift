@@ -66,6 +66,17 @@ struct Problem {
       "detail": ["type": "string", "description": "A sentence for people."],
       "line": ["type": "integer", "description": "Where the body's JSON is broken."],
       "column": ["type": "integer", "description": "Where in the line it is broken."],
+      "nearest": ["type": "string", "description": "The path that is most like the one asked for."],
+      "faults": [
+        "type": "array", "description": "What is wrong with a configuration, one a key.",
+        "items": [
+          "type": "object", "required": ["path", "message"],
+          "properties": [
+            "path": ["type": "string", "description": "The key's path; empty for the whole."],
+            "message": ["type": "string", "description": "What was found and what would be right."],
+          ],
+        ],
+      ],
     ],
   ]
 }

@@ -119,7 +119,7 @@ extension FileShare {
   private func list(
     _ input: ListInput, _ call: CommandCall<ListProgress, FileList>, _ context: borrowing LayerContext<FileShare>
   ) throws {
-    guard let name = input.of, WireText(name) != me else { return call.finish(ownList(input)) }
+    guard let name = input.of, !name.isEmpty, WireText(name) != me else { return call.finish(ownList(input)) }
     guard routing != nil else {
       throw CommandError(.unavailable, code: "no-routing", "to ask another node, the layer routing must be on")
     }
@@ -259,7 +259,7 @@ extension FileShare {
     for place in listings.indices.reversed() where listings[place].due <= context.now {
       if listings[place].tries >= 5 {
         let listing = listings.remove(at: place)
-        listing.call.fail(CommandError(.unavailable, code: "no-answer", "\(listing.list.of) doesn't answer"))
+        listing.call.fail(CommandError(.failed, code: "no-answer", "\(listing.list.of) doesn't answer"))
       } else {
         ask(place, context)
       }
