@@ -1,30 +1,6 @@
 // ChunkScheduler: of one level of a file's tree, which chunks are asked of whom, and what has come of them.
 import StackCore
 
-/// Units of a level, next to each other.
-typealias UnitRange = Range<Int>
-
-/// Chunks next to each other that are fetched, checked and written together.
-struct ChunkRun: Sendable {
-  /// How one chunk stands. All its bytes come from one holder, so that a wrong one tells whose fault it was.
-  struct Slot: Sendable {
-    var owner: Int32 = -1
-    /// Which units have been asked for and not been lost, and which have come.
-    var asked: UInt64 = 0
-    var arrived: UInt64 = 0
-    var askedAt = Instant(nanoseconds: 0)
-  }
-  let first: Int
-  var bytes: [UInt8]
-  var slots: [Slot]
-  /// How many of its chunks aren't whole yet.
-  var left: Int
-  /// Whether it may have something to ask for.
-  var mayAsk = true
-
-  var chunks: Range<Int> { first..<first + slots.count }
-}
-
 /// Hands out the chunks of a level to holders, piece by piece takes what comes, and gives back whole runs.
 ///
 /// First what was asked for in haste (`urgent`), then what the fewest hold, then from the start. A holder with nothing
@@ -227,6 +203,18 @@ struct ChunkScheduler: Sendable {
         if asked != allUnits(chunk) { runs[place].mayAsk = true }
       }
     }
+  }
+
+  /// What is under way from a holder: at most `limit` units in a few ranges, the oldest runs first.
+  func underWay(from holder: Int32, limit: Int) -> [UnitRange] {
+    var result: [UnitRange] = []
+    var room = limit
+    for run in runs {
+      for (slot, state) in run.slots.enumerated() where state.owner == holder && room > 0 {
+        _ = Self.append(state.asked & ~state.arrived, at: (run.first + slot) * unitsInChunk, &room, &result)
+      }
+    }
+    return result
   }
 
   // MARK: What comes

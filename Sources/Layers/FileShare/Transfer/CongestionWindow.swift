@@ -101,6 +101,14 @@ struct CongestionWindow: Sendable {
 
   // MARK: What happens
 
+  /// A question, not one for bytes, was answered after so long.
+  mutating func answered(after sample: Duration, at now: Instant) {
+    noteBase(sample, now)
+    if smoothedRoundTrip != nil { return }
+    smoothedRoundTrip = sample
+    variation = sample / 2
+  }
+
   /// The first bytes of an answer have come.
   mutating func answered(_ mark: Mark, at now: Instant) {
     let sample = now - mark.askedAt
@@ -133,7 +141,9 @@ struct CongestionWindow: Sendable {
   mutating func lost(_ bytes: Int, _ mark: Mark, at now: Instant) {
     missed += Double(bytes)
     let total = seen + missed
-    let isTooMuch = total > 131_072 && missed > total * Self.mostChance
+    // By three standard deviations of a count of packets: what is chance among few isn't taken for more.
+    let doubt = 3 * (total * Self.mostChance * Double(Unit.bytes)).squareRoot()
+    let isTooMuch = total > 131_072 && missed > total * Self.mostChance + doubt
     if total > 1_048_576 {
       seen /= 2
       missed /= 2
@@ -161,6 +171,16 @@ struct CongestionWindow: Sendable {
   }
 
   // MARK: How it changes
+
+  /// The part of what was asked for that was lost of late; 0 while too little was asked for to tell.
+  var lossShare: Double { seen + missed < 32_768 ? 0 : missed / (seen + missed) }
+
+  /// When one request is given up that nothing follows, so that nothing can overtake it.
+  var patience: Duration {
+    guard let smoothedRoundTrip else { return timeout }
+    let least = (baseRoundTrip ?? .zero) < .milliseconds(5) ? Duration.milliseconds(100) : .milliseconds(5)
+    return smoothedRoundTrip + max(least, max(variation * 4, smoothedRoundTrip / 4))
+  }
 
   /// Whether the path's queue is long enough for a loss to come from it.
   var queueIsLong: Bool {
@@ -212,7 +232,8 @@ struct CongestionWindow: Sendable {
     // Who had less than before gives way faster, so that newcomers find their part.
     before = window < before ? window * (1 + Self.beta) / 2 : window
     // What the path delivers without a queue isn't given up for one that is short.
-    let own = deliveryRate * (baseRoundTrip?.inSeconds ?? 0) * 0.85
+    // What the path loses by itself is under way as well.
+    let own = deliveryRate * (baseRoundTrip?.inSeconds ?? 0) * 0.85 / (1 - min(lossShare, Self.mostChance))
     window = max(Self.smallest, window * Self.beta, min(window, own))
     epoch = nil
     recoveringUntil = now
