@@ -184,30 +184,36 @@ final class Impostor {
     sim.onDelivery = { [unowned self] from, node, bytes in
       guard node == me, from == sim.address(of: victim) else { return }
       var reader = WireReader(bytes.span.bytes)
-      guard let tag = try? reader.nextTag(), let body = try? reader.readBytes() else { return }
-      var message = WireReader(body)
-      if tag.number == TransferField.holdingsRequest, let request = try? HoldingsRequest(from: &message) {
-        send(
-          TransferField.holdings,
-          Holdings(
-            root: request.root, number: request.number, size: UInt64(descriptor.size),
-            chunkSize: UInt32(descriptor.chunkSize), isWhole: true))
+      while let tag = try? reader.nextTag() {
+        guard tag.type == .bytes, let body = try? reader.readBytes() else { return }
+        answer(tag.number, WireReader(body), descriptor)
       }
-      if tag.number == TransferField.rangeRequest, let request = try? RangeRequest(from: &message) {
-        asked += 1
-        if brings == .nothing { return }
-        for pair in stride(from: 0, to: request.ranges.count, by: 2) {
-          for unit in request.ranges[pair]..<request.ranges[pair] + request.ranges[pair + 1] {
-            let piece = FilePiece(
-              number: request.number, offset: Fixed64(unit << 10), data: [UInt8](repeating: 7, count: 1_024))
-            send(TransferField.filePiece, piece)
-            send(TransferField.filePiece, piece)
-          }
+    }
+  }
+
+  private func answer(_ field: UInt32, _ body: WireReader, _ descriptor: FileDescriptor) {
+    var message = body
+    if field == TransferField.holdingsRequest, let request = try? HoldingsRequest(from: &message) {
+      send(
+        TransferField.holdings,
+        Holdings(
+          root: request.root, number: request.number, size: UInt64(descriptor.size),
+          chunkSize: UInt32(descriptor.chunkSize), isWhole: true))
+    }
+    if field == TransferField.rangeRequest, let request = try? RangeRequest(from: &message) {
+      asked += 1
+      if brings == .nothing { return }
+      for pair in stride(from: 0, to: request.ranges.count, by: 2) {
+        for unit in request.ranges[pair]..<request.ranges[pair] + request.ranges[pair + 1] {
+          let piece = FilePiece(
+            number: request.number, offset: Fixed64(unit << 10), data: [UInt8](repeating: 7, count: 1_024))
+          send(TransferField.filePiece, piece)
+          send(TransferField.filePiece, piece)
         }
-        send(
-          TransferField.filePiece,
-          FilePiece(number: Fixed32(request.number.value &+ 9_999), offset: Fixed64(0), data: [1, 2, 3]))
       }
+      send(
+        TransferField.filePiece,
+        FilePiece(number: Fixed32(request.number.value &+ 9_999), offset: Fixed64(0), data: [1, 2, 3]))
     }
   }
 

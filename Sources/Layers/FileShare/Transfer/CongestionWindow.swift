@@ -61,7 +61,7 @@ struct CongestionWindow: Sendable {
   static let first = 32_768.0
   private static let beta = 0.7
   private static let aggressiveness = 0.4
-  /// How much the window grows in a round trip while there is no queue.
+  /// How much the window grows in a round trip while there is no queue; after a few of them up to eight times as much.
   private static let idleGrowth = 1.0 / 16
   /// The standing queue that is never exceeded, losses or none.
   private static let longestQueue = 0.1
@@ -93,6 +93,11 @@ struct CongestionWindow: Sendable {
   /// How long a later answer may overtake an earlier one.
   var reordering: Duration { max(.milliseconds(1), (smoothedRoundTrip ?? .milliseconds(100)) / 4) }
 
+  /// The most to ask for at once: after a pause not the whole window, which as one burst would fill the path's queue.
+  var burst: Int {
+    (baseRoundTrip ?? .zero) < .milliseconds(10) ? .max : Int(max(Self.smallest * 2, window / 8))
+  }
+
   /// How many bytes to ask for at a time: about half a millisecond's worth.
   func quantum(least: Int, most: Int) -> Int {
     let wanted = max(deliveryRate / 2_000, window / 64)
@@ -121,11 +126,15 @@ struct CongestionWindow: Sendable {
       variation = sample / 2
     }
     recent = recent.map { ($0 * 3 + sample) / 4 } ?? sample
+    if queueIsLong { sawQueue = true }
     if mark.askedAt >= roundEnd { endRound(now) }
   }
 
   /// Round trips of the last few answers.
   private var recent: Duration?
+  /// How many round trips in a row there was no queue, and whether there was one in this.
+  private var idleRounds = 0
+  private var sawQueue = false
 
   /// Bytes have come. `isWhole`: they end their request.
   mutating func arrived(_ bytes: Int, _ mark: Mark, isWhole: Bool, windowIsUsed: Bool, at now: Instant) {
@@ -209,7 +218,7 @@ struct CongestionWindow: Sendable {
     friendly += (friendly < before ? reno : 1) * Self.segment * bytes / max(window, 1)
     if target > window { window += (min(target, window * 1.5) - window) / window * bytes }
     // Without a queue the path has room that nobody uses.
-    if !queueIsLong { window += bytes * Self.idleGrowth }
+    if !queueIsLong { window += bytes * Self.idleGrowth * Double(1 << min(3, max(0, idleRounds - 3))) }
     window = max(window, min(friendly, window + bytes))
   }
 
@@ -232,11 +241,12 @@ struct CongestionWindow: Sendable {
     // Who had less than before gives way faster, so that newcomers find their part.
     before = window < before ? window * (1 + Self.beta) / 2 : window
     // What the path delivers without a queue isn't given up for one that is short.
-    // What the path loses by itself is under way as well.
-    let own = deliveryRate * (baseRoundTrip?.inSeconds ?? 0) * 0.85 / (1 - min(lossShare, Self.mostChance))
+    // What the path loses by itself counts as under way until it is missed; a request that is lost, with all it asked for.
+    let own = deliveryRate * (baseRoundTrip?.inSeconds ?? 0) * 0.85 / (1 - 2 * min(lossShare, Self.mostChance))
     window = max(Self.smallest, window * Self.beta, min(window, own))
     epoch = nil
     recoveringUntil = now
+    idleRounds = 0
   }
 
   // MARK: What is measured
@@ -262,6 +272,8 @@ struct CongestionWindow: Sendable {
 
   private mutating func endRound(_ now: Instant) {
     roundEnd = now
+    idleRounds = sawQueue ? 0 : idleRounds + 1
+    sawQueue = false
     if isStarting, let baseRoundTrip, let recent, recent - baseRoundTrip > max(.milliseconds(4), baseRoundTrip / 8) {
       // The queue fills: the path carries no more.
       isStarting = false

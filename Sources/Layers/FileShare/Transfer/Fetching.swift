@@ -21,7 +21,9 @@ extension FileShare {
     else { return }
     limitWindow(download, place, context)
     let most = download.holders[place].isPlain ? shape.chunkSize : RangeRequest.mostUnits * Unit.bytes / 2
-    while true {
+    let burst = download.holders[place].window.burst
+    let before = download.holders[place].inFlight
+    while download.holders[place].inFlight - before < burst {
       let quantum = download.holders[place].window.quantum(
         least: download.holders[place].isPlain ? most : 2 * Unit.bytes, most: most)
       let room = download.holders[place].room

@@ -19,7 +19,8 @@ extension FileShare {
   /// Whether there is room for one more holder: one that is banned, or else one that is away, gives up its place.
   private func makeRoom(in download: Download) -> Bool {
     guard download.holders.count >= Transfers.mostHolders else { return true }
-    guard let place = download.holders.firstIndex(where: { $0.state == .banned })
+    guard
+      let place = download.holders.firstIndex(where: { $0.state == .banned })
         ?? download.holders.firstIndex(where: { $0.state == .away && $0.silences > 3 })
     else { return false }
     giveUp(download.holders[place].takeAll(at: download.startedAt), of: download, place)
