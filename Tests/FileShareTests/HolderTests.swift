@@ -11,6 +11,11 @@ import Testing
 @Suite struct HolderTests {
   /// Nothing that node 2 itself says reaches node 1: there it is only what the test plays.
   private func mute(_ swarm: Swarm) {
+    // They have met before, so that each is known to receive at its address.
+    let other = JSON.string(String(repeating: "ab", count: 32))
+    let from = JSON.string("\(swarm.sim.address(of: 1))")
+    swarm.sim.begin(2, "fileshare", "download", ["file": other, "from": from]) { _ in }
+    swarm.sim.run(for: .seconds(1))
     var change = LinkChange()
     change.between = [NodeSelection([2]), NodeSelection([1])]
     change.oneWay = true
