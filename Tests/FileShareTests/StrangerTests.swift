@@ -85,6 +85,29 @@ private final class Stage {
     #expect(out > stage.bytesIn)
   }
 
+  @Test func rangesAreNotServedToWhoHasNotShownItsAddress() throws {
+    let stage = try Stage()
+    var out = 0
+    for round in 0..<500 {
+      let number = UInt32(round)
+      if round % 3 == 0 {
+        stage.receive(
+          TransferField.holdingsRequest, HoldingsRequest(root: stage.tree.root, number: Fixed64(UInt64(number))))
+      } else {
+        stage.receive(
+          TransferField.rangeRequest,
+          RangeRequest(root: stage.tree.root, number: Fixed32(number), level: number % 2, ranges: [0, 1]))
+      }
+      for datagram in stage.sent() {
+        #expect(datagram.number != TransferField.filePiece)
+        if datagram.size > 0 { out += datagram.size + 28 }
+      }
+      #expect(out <= 3 * stage.bytesIn, "round \(round)")
+      stage.now = stage.now + .milliseconds(50)
+    }
+    #expect(out > stage.bytesIn / 2)
+  }
+
   @Test func whoSendsTheChallengeBackIsServed() throws {
     let stage = try Stage()
     let chunk = try #require(stage.tree.hash(.chunk(3)))

@@ -25,24 +25,6 @@ import Testing
     #expect(swarm.fetched(3) == swarm.content, "seed \(seed)")
   }
 
-  /// With 5 % loss and 40 ms round trip, 0.7 of the link at the least.
-  @Test func lossDoesNotSlowItDown() throws {
-    var link = LinkSettings()
-    link.loss = 0.05
-    link.latency = .fixed(.milliseconds(20))
-    link.bandwidth = ByteCount(bytes: 12_500_000)
-    let swarm = try Swarm(size: 25_000_000, link: link, seed: 3)
-    swarm.sim.begin(1, "fileshare", "download", ["file": .string(swarm.link)]) { _ in }
-    // Once it runs: how long the first questions take is chance, and the same for any file.
-    swarm.sim.run(within: .seconds(10)) { _ in swarm.metric(1, "fetchedBytes") > 5_000_000 }
-    let (start, before) = (swarm.sim.now, swarm.metric(1, "fetchedBytes"))
-    swarm.sim.run(within: .seconds(30)) { _ in swarm.metric(1, "fetchedBytes") > 24_000_000 }
-    let share = (swarm.metric(1, "fetchedBytes") - before) / (swarm.sim.now - start).inSeconds / 12_500_000
-    #expect(share > 0.7, "\(share) of the link")
-    swarm.sim.run(within: .seconds(30)) { _ in swarm.fetched(1) != nil }
-    #expect(swarm.fetched(1) == swarm.content)
-  }
-
   @Test(arguments: [1, 2, 4]) func severalHoldersAddUp(holders: Int) throws {
     let each = 1_000_000
     let swarm = try Swarm(
@@ -76,8 +58,9 @@ import Testing
     #expect(swarm.fetched(1) == swarm.content)
   }
 
-  /// After a crash at any point the file comes whole, and little comes twice.
-  @Test(arguments: 0..<20) func itGoesOnAfterACrash(point: Int) throws {
+  /// After a crash at any point the file comes whole, and little comes twice: a hundredth after `kill -9`. A loss of power
+  /// takes from the disk what was not synced: what came in a twentieth of a second besides.
+  @Test(arguments: 0..<20, [false, true]) func itGoesOnAfterACrash(point: Int, isPowerLost: Bool) throws {
     var link = LinkSettings()
     link.bandwidth = ByteCount(bytes: 1_000_000)
     let size = 4_000_000
@@ -86,15 +69,15 @@ import Testing
     swarm.sim.begin(1, "fileshare", "download", ["file": .string(swarm.link)]) { _ in }
     swarm.sim.run(for: .milliseconds(Int64(500 + random.next(below: 3_400))))
     let before = swarm.metric(1, "fetchedBytes")
-    let kept = (swarm.progress(1)?["bytes"]?.doubleValue ?? 0)
-    swarm.sim.crash(1)
+    // Stopped in good order the layer does nothing more for its downloads: to the disk that is the same as a kill.
+    if isPowerLost { swarm.sim.crash(1) } else { swarm.sim.leave(1) }
     try swarm.sim.restart(1)
     let isWhole = swarm.sim.run(within: .seconds(120)) { _ in swarm.fetched(1) != nil }
     #expect(isWhole, "point \(point)")
     #expect(swarm.fetched(1) == swarm.content, "point \(point)")
-    // The simulated crash takes from the disk what was not synced, as a loss of power does: a second's worth at most.
     let twice = before + swarm.metric(1, "fetchedBytes") - Double(size) * (1 + 32.0 / 8_192)
-    #expect(twice <= 1_150_000, "point \(point): \(twice) bytes twice of \(before), \(kept) kept")
+    let most = Double(size) * 0.01 + (isPowerLost ? 50_000 : 0)
+    #expect(twice <= most, "point \(point): \(twice) bytes twice of \(before)")
   }
 
   @Test func pauseAndResume() throws {
@@ -186,6 +169,9 @@ final class Impostor {
   let me: Int
   let victim: Int
   private(set) var asked = 0
+  /// What comes of a request.
+  enum Answer { case noise, nothing }
+  var brings = Answer.noise
 
   init(_ swarm: Swarm, as node: Int, to victim: Int) {
     self.swarm = swarm
@@ -198,29 +184,36 @@ final class Impostor {
     sim.onDelivery = { [unowned self] from, node, bytes in
       guard node == me, from == sim.address(of: victim) else { return }
       var reader = WireReader(bytes.span.bytes)
-      guard let tag = try? reader.nextTag(), let body = try? reader.readBytes() else { return }
-      var message = WireReader(body)
-      if tag.number == TransferField.holdingsRequest, let request = try? HoldingsRequest(from: &message) {
-        send(
-          TransferField.holdings,
-          Holdings(
-            root: request.root, number: request.number, size: UInt64(descriptor.size),
-            chunkSize: UInt32(descriptor.chunkSize), isWhole: true))
+      while let tag = try? reader.nextTag() {
+        guard tag.type == .bytes, let body = try? reader.readBytes() else { return }
+        answer(tag.number, WireReader(body), descriptor)
       }
-      if tag.number == TransferField.rangeRequest, let request = try? RangeRequest(from: &message) {
-        asked += 1
-        for pair in stride(from: 0, to: request.ranges.count, by: 2) {
-          for unit in request.ranges[pair]..<request.ranges[pair] + request.ranges[pair + 1] {
-            let piece = FilePiece(
-              number: request.number, offset: Fixed64(unit << 10), data: [UInt8](repeating: 7, count: 1_024))
-            send(TransferField.filePiece, piece)
-            send(TransferField.filePiece, piece)
-          }
+    }
+  }
+
+  private func answer(_ field: UInt32, _ body: WireReader, _ descriptor: FileDescriptor) {
+    var message = body
+    if field == TransferField.holdingsRequest, let request = try? HoldingsRequest(from: &message) {
+      send(
+        TransferField.holdings,
+        Holdings(
+          root: request.root, number: request.number, size: UInt64(descriptor.size),
+          chunkSize: UInt32(descriptor.chunkSize), isWhole: true))
+    }
+    if field == TransferField.rangeRequest, let request = try? RangeRequest(from: &message) {
+      asked += 1
+      if brings == .nothing { return }
+      for pair in stride(from: 0, to: request.ranges.count, by: 2) {
+        for unit in request.ranges[pair]..<request.ranges[pair] + request.ranges[pair + 1] {
+          let piece = FilePiece(
+            number: request.number, offset: Fixed64(unit << 10), data: [UInt8](repeating: 7, count: 1_024))
+          send(TransferField.filePiece, piece)
+          send(TransferField.filePiece, piece)
         }
-        send(
-          TransferField.filePiece,
-          FilePiece(number: Fixed32(request.number.value &+ 9_999), offset: Fixed64(0), data: [1, 2, 3]))
       }
+      send(
+        TransferField.filePiece,
+        FilePiece(number: Fixed32(request.number.value &+ 9_999), offset: Fixed64(0), data: [1, 2, 3]))
     }
   }
 

@@ -112,8 +112,8 @@ func play(_ role: [String]) throws {
   case "idle":
     let node = try makeNode(EchoLayer.self, [:], control: true)
     serve(node)
-  case "transfer-serve": try playTransferServe(role[1])
-  case "transfer-fetch": try playTransferFetch(port, role[2])
+  case "transfer-serve": try playTransferServe(role[1], limit: role.count > 2 ? Int(role[2]) ?? 0 : 0)
+  case "transfer-fetch": try playTransferFetch(role[1].split(separator: ",").map(String.init), role[2])
   case "copy-send": try playCopySend(role[1], segment: Int(role[2]) ?? pieceSize)
   case "copy-receive": try playCopyReceive(port)
   case "idle-sim": playIdleSimulation()

@@ -19,12 +19,12 @@ struct TransferRun {
 }
 
 /// A file of random bytes; made once a run of the program.
-func randomFile() -> String {
+func randomFile(bytes: Int64 = transferBytes) -> String {
   let path = transferFolder + "/strata-bench-\(getpid()).random"
   guard let file = fopen(path, "w") else { fatalError("can't write \(path)") }
   var random = UInt64(getpid()) | 1
   var block = [UInt64](repeating: 0, count: 1 << 17)
-  for _ in 0..<transferBytes >> 20 {
+  for _ in 0..<bytes >> 20 {
     for place in block.indices {
       random ^= random << 13
       random ^= random >> 7
@@ -116,9 +116,9 @@ func transferFigures(runs: Int) -> [Figure] {
 
 // MARK: Roles
 
-/// A node that shares one file: prints its port and the link.
-func playTransferServe(_ path: String) throws -> Never {
-  let node = try makeNode(FileShare.self, [:])
+/// A node that shares one file, and may send so many bytes a second: prints its port and the link.
+func playTransferServe(_ path: String, limit: Int) throws -> Never {
+  let node = try makeNode(FileShare.self, ["uploadLimit": JSON(limit)])
   node.start()
   var link = ""
   node.call("fileshare", "share", ["paths": [.string(path)]]) { reply in
@@ -133,8 +133,8 @@ func playTransferServe(_ path: String) throws -> Never {
   while true { node.step() }
 }
 
-/// A node that fetches it: prints when all was written, and when it had its name.
-func playTransferFetch(_ port: UInt16, _ link: String) throws {
+/// A node that fetches it from one or more ports: prints when all was written, and when it had its name.
+func playTransferFetch(_ ports: [String], _ link: String) throws {
   let target = transferFolder + "/strata-bench-\(getpid()).fetched"
   let node = try makeNode(FileShare.self, [:])
   node.start()
@@ -145,14 +145,14 @@ func playTransferFetch(_ port: UInt16, _ link: String) throws {
     guard event.name == "download", event.json()["state"] == "finishing" else { return }
     say("written \((node.loop.now - start).inSeconds)")
   }
-  node.call(
-    "fileshare", "download", ["file": .string(link), "from": .string("127.0.0.1:\(port)"), "to": .string(target)]
-  ) {
-    reply in
-    switch reply {
-    case .finished: isDone = true
-    case .failed(let error): fatalError("\(error)")
-    case .progress: break
+  for port in ports {
+    let input: JSON = ["file": .string(link), "from": .string("127.0.0.1:\(port)"), "to": .string(target)]
+    node.call("fileshare", "download", input) { reply in
+      switch reply {
+      case .finished: isDone = true
+      case .failed(let error): fatalError("\(error)")
+      case .progress: break
+      }
     }
   }
   while !isDone { node.step() }

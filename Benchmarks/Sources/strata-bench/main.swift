@@ -54,6 +54,8 @@ if wanted("core.bulk.ratio") {
       rate(server: "sink-bare", client: "push-bare", seconds: seconds)
     })
 }
+if wanted("fileshare.lossy") { for figure in lossyFigures(runs: runs) { add(figure) } }
+if wanted("fileshare.holders") { for figure in holderFigures(runs: runs) { add(figure) } }
 if wanted("fileshare.transfer") { for figure in transferFigures(runs: runs) { add(figure) } }
 if wanted("core.allocations.perPacket") { add(allocationsPerPacket()) }
 if wanted("core.dispatch.nanoseconds") { add(dispatchNanoseconds(runs: runs)) }

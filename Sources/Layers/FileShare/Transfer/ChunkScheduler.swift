@@ -230,6 +230,18 @@ struct ChunkScheduler: Sendable {
     }
   }
 
+  /// What is under way from a holder: at most `limit` units in a few ranges, the oldest runs first.
+  func underWay(from holder: Int32, limit: Int) -> [UnitRange] {
+    var result: [UnitRange] = []
+    var room = limit
+    for run in runs {
+      for (slot, state) in run.slots.enumerated() where state.owner == holder && room > 0 {
+        _ = Self.append(state.asked & ~state.arrived, at: (run.first + slot) * unitsInChunk, &room, &result)
+      }
+    }
+    return result
+  }
+
   // MARK: What comes
 
   /// What came of a piece.

@@ -61,7 +61,7 @@ struct CongestionWindow: Sendable {
   static let first = 32_768.0
   private static let beta = 0.7
   private static let aggressiveness = 0.4
-  /// How much the window grows in a round trip while there is no queue.
+  /// How much the window grows in a round trip while there is no queue; after a few of them up to eight times as much.
   private static let idleGrowth = 1.0 / 16
   /// The standing queue that is never exceeded, losses or none.
   private static let longestQueue = 0.1
@@ -93,6 +93,11 @@ struct CongestionWindow: Sendable {
   /// How long a later answer may overtake an earlier one.
   var reordering: Duration { max(.milliseconds(1), (smoothedRoundTrip ?? .milliseconds(100)) / 4) }
 
+  /// The most to ask for at once: after a pause not the whole window, which as one burst would fill the path's queue.
+  var burst: Int {
+    (baseRoundTrip ?? .zero) < .milliseconds(10) ? .max : Int(max(Self.smallest * 2, window / 8))
+  }
+
   /// How many bytes to ask for at a time: about half a millisecond's worth.
   func quantum(least: Int, most: Int) -> Int {
     let wanted = max(deliveryRate / 2_000, window / 64)
@@ -100,6 +105,14 @@ struct CongestionWindow: Sendable {
   }
 
   // MARK: What happens
+
+  /// A question, not one for bytes, was answered after so long.
+  mutating func answered(after sample: Duration, at now: Instant) {
+    noteBase(sample, now)
+    if smoothedRoundTrip != nil { return }
+    smoothedRoundTrip = sample
+    variation = sample / 2
+  }
 
   /// The first bytes of an answer have come.
   mutating func answered(_ mark: Mark, at now: Instant) {
@@ -113,11 +126,15 @@ struct CongestionWindow: Sendable {
       variation = sample / 2
     }
     recent = recent.map { ($0 * 3 + sample) / 4 } ?? sample
+    if queueIsLong { sawQueue = true }
     if mark.askedAt >= roundEnd { endRound(now) }
   }
 
   /// Round trips of the last few answers.
   private var recent: Duration?
+  /// How many round trips in a row there was no queue, and whether there was one in this.
+  private var idleRounds = 0
+  private var sawQueue = false
 
   /// Bytes have come. `isWhole`: they end their request.
   mutating func arrived(_ bytes: Int, _ mark: Mark, isWhole: Bool, windowIsUsed: Bool, at now: Instant) {
@@ -133,7 +150,9 @@ struct CongestionWindow: Sendable {
   mutating func lost(_ bytes: Int, _ mark: Mark, at now: Instant) {
     missed += Double(bytes)
     let total = seen + missed
-    let isTooMuch = total > 131_072 && missed > total * Self.mostChance
+    // By three standard deviations of a count of packets: what is chance among few isn't taken for more.
+    let doubt = 3 * (total * Self.mostChance * Double(Unit.bytes)).squareRoot()
+    let isTooMuch = total > 131_072 && missed > total * Self.mostChance + doubt
     if total > 1_048_576 {
       seen /= 2
       missed /= 2
@@ -162,6 +181,16 @@ struct CongestionWindow: Sendable {
 
   // MARK: How it changes
 
+  /// The part of what was asked for that was lost of late; 0 while too little was asked for to tell.
+  var lossShare: Double { seen + missed < 32_768 ? 0 : missed / (seen + missed) }
+
+  /// When one request is given up that nothing follows, so that nothing can overtake it.
+  var patience: Duration {
+    guard let smoothedRoundTrip else { return timeout }
+    let least = (baseRoundTrip ?? .zero) < .milliseconds(5) ? Duration.milliseconds(100) : .milliseconds(5)
+    return smoothedRoundTrip + max(least, max(variation * 4, smoothedRoundTrip / 4))
+  }
+
   /// Whether the path's queue is long enough for a loss to come from it.
   var queueIsLong: Bool {
     guard let baseRoundTrip, let recent else { return false }
@@ -189,7 +218,7 @@ struct CongestionWindow: Sendable {
     friendly += (friendly < before ? reno : 1) * Self.segment * bytes / max(window, 1)
     if target > window { window += (min(target, window * 1.5) - window) / window * bytes }
     // Without a queue the path has room that nobody uses.
-    if !queueIsLong { window += bytes * Self.idleGrowth }
+    if !queueIsLong { window += bytes * Self.idleGrowth * Double(1 << min(3, max(0, idleRounds - 3))) }
     window = max(window, min(friendly, window + bytes))
   }
 
@@ -212,10 +241,15 @@ struct CongestionWindow: Sendable {
     // Who had less than before gives way faster, so that newcomers find their part.
     before = window < before ? window * (1 + Self.beta) / 2 : window
     // What the path delivers without a queue isn't given up for one that is short.
-    let own = deliveryRate * (baseRoundTrip?.inSeconds ?? 0) * 0.85
+    // On a path that loses much by itself nobody's TCP waits for what is given up. And what is lost there counts as under
+    // way until it is missed; a request that is lost, with all that it asked for.
+    let chance = min(lossShare, Self.mostChance)
+    let part = (0.85 + min(0.1, chance * 2)) / (1 - chance * 2)
+    let own = deliveryRate * (baseRoundTrip?.inSeconds ?? 0) * part
     window = max(Self.smallest, window * Self.beta, min(window, own))
     epoch = nil
     recoveringUntil = now
+    idleRounds = 0
   }
 
   // MARK: What is measured
@@ -241,6 +275,8 @@ struct CongestionWindow: Sendable {
 
   private mutating func endRound(_ now: Instant) {
     roundEnd = now
+    idleRounds = sawQueue ? 0 : idleRounds + 1
+    sawQueue = false
     if isStarting, let baseRoundTrip, let recent, recent - baseRoundTrip > max(.milliseconds(4), baseRoundTrip / 8) {
       // The queue fills: the path carries no more.
       isStarting = false

@@ -24,7 +24,7 @@ final class Download {
   /// When everybody was last thought of.
   var lookedAroundAt: Instant
   /// The holders that lied about the size.
-  var liars: [Address] = []
+  private(set) var liars: [Address] = []
   private var nextHolder: Int32 = 0
   private(set) var source: PartialSource?
   /// The level that is being fetched, and what of it is there.
@@ -42,6 +42,12 @@ final class Download {
   var isSyncing = false
   var unsynced: Int64 = 0
   var syncedAt: Instant
+  /// How long it took last.
+  var syncTook = Duration.zero
+  /// When something came last, or it began to wait.
+  var cameAt: Instant
+  /// Whether everybody has been told that it waits for somebody to bring more.
+  var isStuck = false
   var rate = RateMeter()
   var wasted: Int64 = 0
   /// Whether the file has got its name.
@@ -61,6 +67,7 @@ final class Download {
     self.isReplacing = isReplacing
     cap = TokenBucket(rate: rate, at: now)
     syncedAt = now
+    cameAt = now
     lookedAroundAt = now
     toldAt = now
     mapToldAt = now
@@ -133,6 +140,23 @@ final class Download {
 
   /// How many bytes are asked for and haven't come, of all holders.
   var inFlight: Int { holders.reduce(0) { $0 + $1.inFlight } }
+
+  /// Why nothing comes: who there is, and what is amiss with them.
+  var whyStuck: String {
+    let banned = holders.count { $0.state == .banned } + liars.count
+    let others = holders.count { $0.state != .banned }
+    var parts: [String] = []
+    if banned > 0 { parts.append("\(banned) sent what is wrong and are asked no more") }
+    if others > 0 { parts.append("\(others) bring nothing, and are asked again from time to time") }
+    return "it waits for a holder: " + (parts.isEmpty ? "none is known" : parts.joined(separator: "; "))
+  }
+
+  /// Remembers who lied about the size; of too many the oldest are forgotten.
+  func note(liar: Address) {
+    liars.append(liar)
+    if liars.count > Self.mostLiars { liars.removeFirst() }
+  }
+  private static let mostLiars = 256
 
   /// How many chunks' holders there are, where not all have everything; nil where all have.
   var rarity: ((Int) -> Int)? {

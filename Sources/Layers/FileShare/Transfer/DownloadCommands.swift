@@ -49,6 +49,9 @@ extension FileShare {
     let choice = try choice(input.file)
     if let known = transfers.download(choice.root), !known.state.isOver {
       if known.state == .paused { try resume(known, context) }
+      // It may wait for just this holder.
+      if !input.from.isEmpty { add(holder: input.from, to: known, context) }
+      keepBook(of: known, context)
       return known.watchers.append(call)
     }
     if !input.to.isEmpty, input.to.utf8.first != UInt8(ascii: "/") {
@@ -77,11 +80,8 @@ extension FileShare {
     if from.isEmpty {
       download.isOpenToAll = true
       addEverybody(to: download, context)
-    } else if let address = Address(from) {
-      context.introduce(to: address)
-      addHolder(address, nil, to: download, context)
     } else {
-      addHolder(named: WireText(from), to: download, context)
+      add(holder: from, to: download, context)
     }
     begin(download, context)
     if !download.state.isOver { keepBook(of: download, context) }
@@ -95,6 +95,13 @@ extension FileShare {
     guard let name = choice.name else { return nil }
     try context.files.makeDirectory(config.downloads)
     return config.downloads.isEmpty ? name.text : config.downloads + "/" + name.text
+  }
+
+  /// Adds the holder that a person named: an address, or a name.
+  private func add(holder: String, to download: Download, _ context: borrowing LayerContext<FileShare>) {
+    guard let address = Address(holder) else { return addHolder(named: WireText(holder), to: download, context) }
+    context.introduce(to: address)
+    addHolder(address, nil, to: download, context)
   }
 
   /// The largest file whose map of chunks fits into storage.

@@ -8,6 +8,8 @@ extension FileShare {
 
   /// Begins or goes on: opens the files where the file's size is known, else looks for somebody who knows it.
   func begin(_ download: Download, _ context: borrowing LayerContext<FileShare>) {
+    download.cameAt = context.now
+    download.isStuck = false
     guard let descriptor = download.descriptor else {
       change(download, to: .locating, context)
       for place in download.holders.indices { download.holders[place].askAgainAt = context.now }
@@ -99,6 +101,7 @@ extension FileShare {
     download.begin(source, held: map)
     while download.level > level { download.descend(to: download.level - 1) }
     download.syncedAt = context.now
+    download.cameAt = context.now
     if source.shape.size == 0 {
       return SHA256.hash([]) == download.root
         ? finish(download, context) : fail(download, "the link names no file of this size", context)
@@ -143,9 +146,11 @@ extension FileShare {
 
   /// Makes durable what was written, now and then, and only then notes it as there.
   func syncIfDue(_ download: Download, _ context: borrowing LayerContext<FileShare>) {
-    guard download.level == 0, !download.isSyncing, download.unsynced > 0,
-      download.unsynced >= 256 << 20 || context.now - download.syncedAt >= .seconds(1)
-    else { return }
+    guard download.level == 0, !download.isSyncing, download.unsynced > 0 else { return }
+    let waited = context.now - download.syncedAt
+    // A two-hundredth of the file, but no more than a fifth of the time: a disk that syncs slowly has other work to do.
+    let isMuch = download.unsynced >= min(8 << 20, (download.descriptor?.size ?? 0) / 200)
+    guard waited >= .seconds(1) || isMuch && waited >= max(.milliseconds(50), download.syncTook * 4) else { return }
     sync(download, context)
   }
 
@@ -155,6 +160,7 @@ extension FileShare {
     download.isSyncing = true
     download.unsynced = 0
     download.syncedAt = context.now
+    let began = context.now
     let era = download.era
     let work: @Sendable () -> FileError? = {
       do throws(FileError) {
@@ -169,6 +175,7 @@ extension FileShare {
         guard download.era == era, !download.state.isOver else { return }
         if let failure { return layer.fail(download, failure.message, context) }
         download.syncedAt = context.now
+        download.syncTook = context.now - began
         do throws(StorageError) {
           try DownloadBook(storage: context.storage).keep(map, root: download.root)
         } catch { context.log(.error, "the downloads: \(error)") }
@@ -281,7 +288,7 @@ extension FileShare {
   func locateAgain(_ download: Download, _ context: borrowing LayerContext<FileShare>) {
     guard let id = download.claimer else { return }
     if let place = download.place(of: id), download.holders[place].state == .banned {
-      download.liars.append(download.holders[place].address)
+      download.note(liar: download.holders[place].address)
     }
     let source = download.source
     stop(download)

@@ -21,7 +21,9 @@ extension FileShare {
     else { return }
     limitWindow(download, place, context)
     let most = download.holders[place].isPlain ? shape.chunkSize : RangeRequest.mostUnits * Unit.bytes / 2
-    while true {
+    let burst = download.holders[place].window.burst
+    let before = download.holders[place].inFlight
+    while download.holders[place].inFlight - before < burst {
       let quantum = download.holders[place].window.quantum(
         least: download.holders[place].isPlain ? most : 2 * Unit.bytes, most: most)
       let room = download.holders[place].room
@@ -31,8 +33,39 @@ extension FileShare {
       guard allowed >= shape.chunkSize / 2 else { return }
       // A Peerster is asked for whole chunks only.
       let limit = (download.holders[place].isPlain ? most : max(Unit.bytes, min(quantum, allowed))) >> Unit.shift
-      guard ask(download, place, limit: limit, context) else { return }
+      guard ask(download, place, limit: limit, context) else { return repeatRequests(download, place, context) }
     }
+  }
+
+  /// At the end of a level, over a path that loses much, asks again for what is under way without waiting for its loss:
+  /// else each loss would cost another round trip with an empty path.
+  private func repeatRequests(_ download: Download, _ place: Int, _ context: borrowing LayerContext<FileShare>) {
+    let holder = download.holders[place]
+    guard !holder.isPlain, holder.window.lossShare > 0.01, let roundTrip = holder.window.smoothedRoundTrip,
+      context.now - holder.repeatedAt >= roundTrip / 3, holder.room > 0
+    else { return }
+    var room = min(holder.room, download.cap.available(at: context.now)) >> Unit.shift
+    room = min(room, transfers.down.available(at: context.now) >> Unit.shift)
+    let units = download.scheduler.underWay(from: holder.id, limit: min(room, RangeRequest.mostUnits / 2))
+    // One request a range or two: one that is lost doesn't take all with it.
+    for start in stride(from: 0, to: units.count, by: 2) {
+      let ranges = Array(units[start..<min(units.count, start + 2)])
+      let number = transfers.number(for: download, holder.id)
+      send(ranges, number, download, to: holder.address, context)
+      download.holders[place].askedAgain(number, level: download.level, ranges, at: context.now)
+      let bytes = download.scheduler.byteCount(of: ranges)
+      download.cap.take(bytes)
+      transfers.down.take(bytes)
+    }
+  }
+
+  private func send(
+    _ ranges: [UnitRange], _ number: UInt32, _ download: Download, to address: Address,
+    _ context: borrowing LayerContext<FileShare>
+  ) {
+    var request = RangeRequest(root: download.root, number: Fixed32(number), level: UInt32(download.level))
+    for range in ranges { request.ranges += [UInt64(range.lowerBound), UInt64(range.count)] }
+    context.send(request, as: TransferField.rangeRequest, to: address)
   }
 
   /// Where round trips are short, what is under way comes at once and must find room in our own buffer.
@@ -60,9 +93,7 @@ extension FileShare {
     }
     let bytes = download.scheduler.byteCount(of: ranges)
     let number = transfers.number(for: download, holder.id)
-    var request = RangeRequest(root: download.root, number: Fixed32(number), level: UInt32(download.level))
-    for range in ranges { request.ranges += [UInt64(range.lowerBound), UInt64(range.count)] }
-    context.send(request, as: TransferField.rangeRequest, to: holder.address)
+    send(ranges, number, download, to: holder.address, context)
     noteAsked(download, place, number, ranges, bytes, context)
     return true
   }
@@ -108,6 +139,7 @@ extension FileShare {
       download.wasted += Int64(extra)
     }
     transfers.bytesIn.add(UInt64(arrival.newBytes))
+    if arrival.newBytes > 0 { came(to: download, context) }
     download.rate.add(arrival.newBytes)
     download.holders[place].rate.add(arrival.newBytes)
     if download.holders[place].arrived(requestPlace, bytes: arrival.newBytes, at: context.now) {
@@ -125,7 +157,7 @@ extension FileShare {
       transfers.requests[record.number] = nil
       transfers.lost.add(UInt64(record.left))
       download.plain.forget(record.number)
-      guard record.level == download.level else { continue }
+      guard record.level == download.level, !record.isRepeated else { continue }
       for range in record.ranges { _ = download.scheduler.lost(range, by: download.holders[place].id) }
     }
   }
@@ -141,7 +173,10 @@ extension FileShare {
     guard download.holders[place].silences >= 3 else { return }
     download.scheduler.release(download.holders[place].id)
     download.holders[place].state = .away
-    download.holders[place].askAgainAt = context.now + .milliseconds(250)
+    // One that says what it has and brings nothing is asked ever more seldom.
+    let stalls = download.holders[place].stalls
+    download.holders[place].stalls += 1
+    download.holders[place].askAgainAt = context.now + .milliseconds(250) * (1 << min(stalls, 8))
     if download.claimer == download.holders[place].id { locateAgain(download, context) }
   }
 

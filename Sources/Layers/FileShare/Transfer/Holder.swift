@@ -12,6 +12,8 @@ struct RangeRecord: Sendable {
   var left: Int
   let mark: CongestionWindow.Mark
   var isAnswered = false
+  /// Whether it asks again for what another request has under way: it takes no room and its loss tells nothing.
+  var isRepeated = false
   /// Since when a later request has been answered.
   var overtakenAt: Instant?
 }
@@ -48,14 +50,22 @@ struct Holder: Sendable {
   var bytes: Int64 = 0
   var rate = RateMeter()
   var lastArrival: Instant
+  /// Whether the end of what was asked for was given up since something came; after that silence decides.
+  private var hasGivenUpTail = false
   /// How often in a row it didn't answer, and when it is asked what it holds again.
   var silences = 0
   var askAgainAt: Instant
   /// It isn't asked for anything before this, for it said so.
   var restsUntil: Instant
   var rateLookedAt: Instant
-  /// The number of the question what it holds.
+  /// The number of the question what it holds, when it was asked first, and how often.
   var question: UInt64 = 0
+  var questionAskedAt: Instant
+  var questionTries = 0
+  /// When it was asked again last for what is under way, without waiting for its loss.
+  var repeatedAt: Instant
+  /// How often it fell silent for good since it last brought something.
+  var stalls = 0
   /// Of each hundredth of the file, how many chunks came from here.
   var cells = [UInt32](repeating: 0, count: DownloadProgress.cells)
 
@@ -68,6 +78,8 @@ struct Holder: Sendable {
     askAgainAt = now
     restsUntil = now
     rateLookedAt = now
+    questionAskedAt = now
+    repeatedAt = now
   }
 
   /// How many more bytes may be asked for.
@@ -83,6 +95,15 @@ struct Holder: Sendable {
     inFlight += bytes
   }
 
+  /// Notes a request that asks again for what is under way.
+  mutating func askedAgain(_ number: UInt32, level: Int, _ ranges: [UnitRange], at now: Instant) {
+    requests.append(
+      RangeRecord(
+        number: number, level: level, ranges: ranges, bytes: 0, left: 0, mark: window.mark(at: now, isIdle: false),
+        isRepeated: true))
+    repeatedAt = now
+  }
+
   /// The request of a number, and where it stands.
   func request(_ number: UInt32) -> (place: Int, record: RangeRecord)? {
     guard let place = requests.firstIndex(where: { $0.number == number }) else { return nil }
@@ -94,6 +115,8 @@ struct Holder: Sendable {
     let isFull = Double(inFlight) > window.window / 2
     lastArrival = now
     silences = 0
+    stalls = 0
+    hasGivenUpTail = false
     if !requests[place].isAnswered {
       requests[place].isAnswered = true
       window.answered(requests[place].mark, at: now)
@@ -102,7 +125,8 @@ struct Holder: Sendable {
     let counted = min(bytes, requests[place].left)
     requests[place].left -= counted
     inFlight -= counted
-    let isWhole = requests[place].left == 0
+    // One that was asked again may bring a piece of any of its ranges; it ends when it is overtaken.
+    let isWhole = requests[place].left == 0 && !requests[place].isRepeated
     window.arrived(bytes, requests[place].mark, isWhole: isWhole, windowIsUsed: isFull, at: now)
     if isWhole { requests.remove(at: place) }
     return isWhole
@@ -110,15 +134,21 @@ struct Holder: Sendable {
 
   /// The requests that a later one has overtaken by so much that what is missing of them is lost.
   mutating func takeLost(at now: Instant) -> [RangeRecord] {
-    guard let first = requests.first, first.overtakenAt != nil else { return [] }
+    guard let first = requests.first else { return [] }
     let reordering = window.reordering
+    // Nothing comes any more: what should have come by now was lost, though nothing has overtaken it.
+    let isQuiet = !hasGivenUpTail && silences == 0 && now - lastArrival >= reordering
+    guard first.overtakenAt != nil || isQuiet else { return [] }
+    let patience = window.patience
     var lost: [RangeRecord] = []
     requests.removeAll { record in
-      guard let since = record.overtakenAt, now - since >= reordering else { return false }
+      let isOvertaken = record.overtakenAt.map { now - $0 >= reordering } ?? false
+      guard isOvertaken || isQuiet && now - record.mark.askedAt >= patience else { return false }
+      if !isOvertaken { hasGivenUpTail = true }
       lost.append(record)
       return true
     }
-    for record in lost {
+    for record in lost where !record.isRepeated {
       inFlight -= record.left
       // When nothing at all of it came, it was most likely the request that was lost: one datagram.
       window.lost(record.isAnswered ? record.left : min(record.left, Unit.bytes), record.mark, at: now)

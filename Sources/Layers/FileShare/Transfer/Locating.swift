@@ -9,11 +9,24 @@ extension FileShare {
   func addHolder(
     _ address: Address, _ name: WireText?, to download: Download, _ context: borrowing LayerContext<FileShare>
   ) {
-    guard address != context.address, address.port != 0, download.holders.count < Transfers.mostHolders,
-      !download.liars.contains(address), !download.holders.contains(where: { $0.address == address && !$0.isPlain })
+    guard address != context.address, address.port != 0, !download.liars.contains(address),
+      !download.holders.contains(where: { $0.address == address && !$0.isPlain }), makeRoom(in: download)
     else { return }
     download.holders.append(Holder(id: download.newHolderID(), address: address, name: name, at: context.now))
     armTransfers(context)
+  }
+
+  /// Whether there is room for one more holder: one that is banned, or else one that is away, gives up its place.
+  private func makeRoom(in download: Download) -> Bool {
+    guard download.holders.count >= Transfers.mostHolders else { return true }
+    guard
+      let place = download.holders.firstIndex(where: { $0.state == .banned })
+        ?? download.holders.firstIndex(where: { $0.state == .away && $0.silences > 3 })
+    else { return false }
+    giveUp(download.holders[place].takeAll(at: download.startedAt), of: download, place)
+    if download.holders[place].state == .banned { download.note(liar: download.holders[place].address) }
+    download.holders.remove(at: place)
+    return true
   }
 
   /// Adds a holder that is known by its name: a neighbour of that name, or an origin to which there is a way.
@@ -22,9 +35,7 @@ extension FileShare {
     if let neighbour = neighbours.first(where: { $0.isStrata && $0.claimedName.map { WireText($0) } == name }) {
       return addHolder(neighbour.address, name, to: download, context)
     }
-    guard download.holders.count < Transfers.mostHolders, !download.holders.contains(where: { $0.name == name }) else {
-      return
-    }
+    guard !download.holders.contains(where: { $0.name == name }), makeRoom(in: download) else { return }
     // Without a way yet, rumors may still show one; until then it is away.
     let nextHop = routing?.route(to: name)?.nextHop ?? context.address
     var holder = Holder(id: download.newHolderID(), address: nextHop, name: name, at: context.now)
@@ -85,12 +96,18 @@ extension FileShare {
   func askHoldings(_ download: Download, _ place: Int, _ context: borrowing LayerContext<FileShare>) {
     let isReady = download.holders[place].state == .ready
     // While it brings something, now and then; while it doesn't, ever more seldom.
-    let waits = min(download.holders[place].silences, 6)
+    let waits = min(download.holders[place].silences, 8)
     download.holders[place].askAgainAt =
-      context.now + (isReady ? .seconds(2) : min(.seconds(15), .milliseconds(250) * (1 << waits)))
+      context.now + (isReady ? .seconds(2) : min(.seconds(15), .milliseconds(100) * (1 << waits)))
     if !isReady { download.holders[place].silences += 1 }
     if download.holders[place].isPlain { return askPlainRoot(download, place, context) }
-    download.holders[place].question = context.random() | 1
+    // The same question until it is answered: a late answer is one too.
+    if download.holders[place].question == 0 {
+      download.holders[place].question = context.random() | 1
+      download.holders[place].questionAskedAt = context.now
+      download.holders[place].questionTries = 0
+    }
+    download.holders[place].questionTries += 1
     let address = download.holders[place].address
     if context.neighbour(address)?.isStrata != true || context.neighbour(address)?.isProven != true {
       context.introduce(to: address)
@@ -107,6 +124,10 @@ extension FileShare {
       }), download.holders[place].state != .banned
     else { return transfers.unasked.add() }
     download.holders[place].question = 0
+    if download.holders[place].questionTries == 1 {
+      let sample = context.now - download.holders[place].questionAskedAt
+      download.holders[place].window.answered(after: sample, at: context.now)
+    }
     guard answer.chunkSize > 0, let size = Int64(exactly: answer.size),
       let claimed = FileDescriptor(
         name: answer.name, size: size, chunkSize: Int(answer.chunkSize), root: answer.root)

@@ -163,9 +163,28 @@ extension FileShare {
       addEverybody(to: download, context)
     }
     download.rate.look(at: context.now)
+    sayIfStuck(download, context)
     syncIfDue(download, context)
     pump(download, context)
   }
+
+  /// Something new has come of a download.
+  func came(to download: Download, _ context: borrowing LayerContext<FileShare>) {
+    download.cameAt = context.now
+    guard download.isStuck else { return }
+    download.isStuck = false
+    change(download, to: download.state, context)
+  }
+
+  /// A download that nobody brings anything of says so, and why, until somebody does.
+  private func sayIfStuck(_ download: Download, _ context: borrowing LayerContext<FileShare>) {
+    guard !download.isStuck, context.now - download.cameAt >= Self.stuckAfter else { return }
+    download.isStuck = true
+    change(download, to: download.state, because: download.whyStuck, context)
+  }
+
+  /// Long enough for lost questions, refusals and a few timeouts.
+  static let stuckAfter = Duration.seconds(10)
 
   /// Tells how far a download is, now and then; at once when its state is another.
   func tell(_ download: Download, _ context: borrowing LayerContext<FileShare>, now: Bool = false) {
