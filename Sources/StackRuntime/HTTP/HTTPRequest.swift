@@ -96,6 +96,9 @@ public final class HTTPRequest {
     return headers.first { $0.name.lowercased() == wanted }?.value
   }
 
+  /// The first query item of this name; nil if there is none.
+  public func queryItem(_ name: String) -> String? { query.first { $0.name == name }?.value }
+
   // MARK: answering
 
   /// Answers in full. A HEAD request gets the headers that go with the body, without it.
