@@ -100,7 +100,10 @@ import Testing
     let shared = network.answer(0, "share", ["paths": ["/s/a"]])
     let link = try #require(shared?["shared"]?.arrayValue?.first?["link"]?.stringValue)
     #expect(network.answer(1, "download", ["file": .string(link)]) != nil)
-    try network.place(1, "/data/fileshare/downloads/a", bytes)
+    let place = "/data/fileshare/downloads/a"
+    #expect(network.answer(1, "unshare", ["paths": [.string(place)]])?["files"] == 1)
+    #expect(network.answer(1, "download", ["file": .string(link), "replace": true]) != nil)
+    try network.place(1, place, bytes)
     network.simulation.run(for: .seconds(40))
     #expect(network.paths(1) == ["a"])
     var other = bytes

@@ -190,6 +190,40 @@ import Testing
     #expect(network.answer(1, "downloads")?["downloads"]?.arrayValue?.contains { $0["name"] == "stuff" } == false)
   }
 
+  /// What stands in the way of one file stops the folder, and is told; without it the same command goes on.
+  @Test func whatIsThereIsNotWrittenOver() throws {
+    let network = try Network(2, fileshare: ["uploadLimit": 1_000_000])
+    network.simulation.run(for: .seconds(10))
+    let files = try fill(network, 0)
+    let link = try link(network, 0)
+    var ended: CommandReply?
+    network.simulation.begin(1, "fileshare", "download", ["file": .string(link)]) { ended = $0 }
+    let place = "/data/fileshare/downloads/stuff/many/29.txt"
+    try network.place(1, place, [1, 2, 3])
+    network.simulation.run(within: .seconds(60)) { _ in ended?.isLast == true }
+    guard case .failed(let error)? = ended else { return #expect(Bool(false), "\(String(describing: ended))") }
+    #expect(error.message.contains("29.txt") && error.message.contains("there already"), "\(error.message)")
+    #expect(network.simulation.disk(of: 1).contents(place) == [1, 2, 3])
+    try network.simulation.disk(of: 1).files(root: "/").remove(String(place.dropFirst()))
+    #expect(network.answer(1, "download", ["file": .string(link)])?["state"] == "finished")
+    expect(files, network, 1, below: "/data/fileshare/downloads/stuff")
+  }
+
+  /// A list that was only touched is hashed again, and stays.
+  @Test func aTouchedListStays() throws {
+    let network = try Network(2)
+    let files = try fill(network, 0)
+    let link = try link(network, 0)
+    let root = try FolderDescriptor(link: link).list.root.hex
+    let place = "/data/fileshare/folders/1/\(root)"
+    let bytes = try #require(network.simulation.disk(of: 0).contents(place))
+    try network.place(0, place, bytes)
+    network.simulation.run(for: .seconds(40))
+    #expect(network.simulation.disk(of: 0).contents(place) == bytes)
+    #expect(network.answer(1, "download", ["file": .string(link)])?["state"] == "finished")
+    expect(files, network, 1, below: "/data/fileshare/downloads/stuff")
+  }
+
   @Test func itIsPausedResumedAndCancelled() throws {
     let network = try Network(2, fileshare: ["uploadLimit": 300_000])
     network.simulation.run(for: .seconds(10))

@@ -152,8 +152,18 @@ extension FileShare {
       on: DownloadChanged.port)
   }
 
+  /// It can't go on for now; it is kept, so that the same command or `resume` takes it up again.
   private func fail(_ fetch: FolderFetch, _ why: String, _ context: borrowing LayerContext<FileShare>) {
-    end(fetch, .failed, why, context)
+    fetch.era += 1
+    fetch.isReading = false
+    fetch.state = .paused
+    fetch.note = why
+    keep(fetch, context)
+    for watcher in fetch.watchers { watcher.fail(CommandError(.failed, why)) }
+    fetch.watchers = []
+    context.publish(
+      DownloadChanged(root: fetch.root, name: fetch.name, state: .paused, path: fetch.target, note: why),
+      on: DownloadChanged.port)
   }
 
   // MARK: Steps

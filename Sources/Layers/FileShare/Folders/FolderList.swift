@@ -42,8 +42,9 @@ public struct FolderList: Hashable, Sendable {
   /// Files and folders, in order.
   public let entries: [FolderEntry]
 
-  /// The most bytes that a list has, and the most entries.
+  /// The most bytes that a list has.
   public static let mostBytes: Int64 = 16 << 20
+  /// The most entries that it has.
   public static let mostEntries = 100_000
 
   private struct Message: WireMessage {

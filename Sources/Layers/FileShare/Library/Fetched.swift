@@ -20,9 +20,12 @@ extension Share {
 }
 
 extension Library {
-  /// The file that was fetched and lies at a path.
-  func fetchedPlace(_ path: String) -> Int32? {
-    Share.kept(path).flatMap { index.place(of: $0.name, in: FolderKey(share: Self.fetched, path: $0.folder)) }
+  /// The file that was fetched and lies at an absolute path, which may lead into the layer's own folder.
+  func fetchedPlace(_ path: String, own: String) -> Int32? {
+    let isOwn = path.utf8.starts(with: (own + "/").utf8)
+    return Share.kept(isOwn ? String(path.dropFirst(own.count + 1)) : path).flatMap {
+      index.place(of: $0.name, in: FolderKey(share: Self.fetched, path: $0.folder))
+    }
   }
 }
 

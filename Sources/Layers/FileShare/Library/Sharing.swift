@@ -241,8 +241,8 @@ extension FileShare {
     }
   }
 
-  /// Shares a file no more.
-  func remove(_ place: Int32, _ context: borrowing LayerContext<FileShare>) {
+  /// Shares a file no more; or knows it anew, then a list of a folder stays on disk.
+  func remove(_ place: Int32, isKnownAnew: Bool = false, _ context: borrowing LayerContext<FileShare>) {
     guard let file = library.index[place], let folder = library.index.folder(file.folder) else { return }
     let shown = library.held(file, folder).path
     library.index.remove(place)
@@ -258,7 +258,7 @@ extension FileShare {
       try? context.files.remove(LibraryStore.treePath(file.number))
     }
     guard folder.key.share != Library.lists else {
-      try? context.files.remove(Share.keptPlace(folder.key.path, file.name))
+      if !isKnownAnew { try? context.files.remove(Share.keptPlace(folder.key.path, file.name)) }
       return
     }
     counts.unshared.add()

@@ -221,7 +221,7 @@ extension FileShare {
     var fetched: [Int32] = []
     for path in input.paths {
       let settled = "/" + (try CheckedPath(path)).parts.joined(separator: "/")
-      if let place = library.fetchedPlace(context.files.resolve(settled)) ?? library.fetchedPlace(settled) {
+      if let place = library.fetchedPlace(settled, own: context.files.resolve("")) {
         fetched.append(place)
         continue
       }

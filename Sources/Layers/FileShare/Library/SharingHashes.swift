@@ -250,7 +250,7 @@ extension FileShare {
       if let number { try? context.files.remove(LibraryStore.treePath(number)) }
       return
     }
-    if let old = library.index.place(of: work.name, in: work.folder) { remove(old, context) }
+    if let old = library.index.place(of: work.name, in: work.folder) { remove(old, isKnownAnew: true, context) }
     let number = number ?? library.nextNumber
     if number == library.nextNumber { library.nextNumber += 1 }
     let folder = library.index.addFolder(work.folder)
