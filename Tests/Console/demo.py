@@ -9,6 +9,8 @@ class Demo:
 
     def __init__(self, strata, quiet=True):
         words = [strata, "demo", os.path.join(ROOT, "examples", "demo"), "--any-ports"] + (["--quiet"] if quiet else [])
+        if "CONSOLE_PAGE" in os.environ:
+            words += ["--console", os.environ["CONSOLE_PAGE"]]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         self.text = ""
         while "Ctrl-C ends" not in self.text:

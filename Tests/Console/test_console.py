@@ -464,7 +464,9 @@ def every_view_is_legible_labelled_and_fits(world):
                 if pictures and view == "files":
                     look_for(page, "garden")
                     page.until("document.querySelector('.found .file')", "something is found")
-                    page.run("document.querySelector('[aria-label^=\"Read letter\"]')?.blur()")
+                    page.run("document.activeElement.blur()")
+                    # Where the tests lie on this machine is nobody's business.
+                    page.run(f"for (const one of document.querySelectorAll('.shares bdi')) one.textContent = one.textContent.replace({ROOT!r}, '~/strata')")
                     time.sleep(1)
                 if pictures:
                     page.picture(os.path.join(pictures, f"console-{view.replace('/', '-')}-{size}-{theme}.png"))

@@ -23,8 +23,8 @@ extension Node {
     return id
   }
 
-  /// Asks a layer for the next piece of some content. The sink gets the one answer through `takeNews`, at the latest when
-  /// the layer goes; the number is for `cancel`.
+  /// Asks a layer for the next piece of some content. The sink gets the one answer through `takeNews`, at the latest
+  /// when the layer goes; the number is for `cancel`.
   @discardableResult
   public func read(
     _ layer: String, _ content: String, key: String, _ range: Range<Int64>, limit: Int, at time: Instant,

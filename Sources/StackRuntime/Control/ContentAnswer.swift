@@ -1,4 +1,4 @@
-// ContentAnswer: one answer with content: its head once the size is known, then piece by piece as the client takes them.
+// ContentAnswer: one answer with content: its head once the size is known, then pieces as the client takes them.
 import StackCore
 
 /// Answers one request for content. One piece is on its way to the client and one more is read meanwhile, no more.
