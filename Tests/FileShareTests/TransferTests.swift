@@ -58,8 +58,8 @@ import Testing
     #expect(swarm.fetched(1) == swarm.content)
   }
 
-  /// After a crash at any point the file comes whole, and little comes twice: a hundredth after `kill -9`. A loss of power
-  /// takes from the disk what was not synced: what came in a twentieth of a second besides.
+  /// After a crash at any point the file comes whole, and little comes twice: a hundredth after `kill -9`. A loss of
+  /// power takes from the disk what was not synced: what came in a twentieth of a second besides.
   @Test(arguments: 0..<24) func itGoesOnAfterACrash(point: Int) throws {
     let isPowerLost = point >= 20
     var link = LinkSettings()

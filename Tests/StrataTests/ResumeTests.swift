@@ -41,8 +41,7 @@ extension RunningNodeTests {
     let path = try fetcher.write(
       "a.json", #"{"name": "b", "listen": "127.0.0.1:0", "log": "json", "layers": {"fileshare": {}}}"#)
     var random = RandomStream(seed: UInt64(ProcessInfo.processInfo.processIdentifier), name: "resumption")
-    var content = Data(capacity: size)
-    while content.count < size { withUnsafeBytes(of: random.next()) { content.append(contentsOf: $0) } }
+    let content = try #require(FileHandle(forReadingAtPath: "/dev/urandom")).readData(ofLength: size)
     try content.write(to: URL(fileURLWithPath: holder.path + "/file"))
     let (server, address) = try run(holder)
     defer { kill(server.processIdentifier, SIGKILL) }
