@@ -6,7 +6,7 @@ import Testing
 @testable import FileShare
 
 @Suite struct LossyTests {
-  /// With 5 % loss each way and 40 ms round trip, 0.7 of the link for the whole download, the start and the end included.
+  /// With 5 % loss each way and 40 ms round trip, 0.7 of the link for the whole download, its start and end too.
   @Test(arguments: [UInt64](1...2)) func lossDoesNotSlowItDown(seed: UInt64) throws {
     var link = LinkSettings()
     link.loss = 0.05

@@ -4,8 +4,8 @@ import Glibc
 import StackCore
 import StackSim
 
-/// The part of a link of 100 Mbit/s and 40 ms round trip, of which a twentieth is lost each way, that one whole download
-/// of so many bytes gets, from the command to the file's name.
+/// The part of a link of 100 Mbit/s and 40 ms round trip, of which a twentieth is lost each way, that one whole
+/// download of so many bytes gets, from the command to the file's name.
 func lossyShare(bytes: Int, seed: UInt64) -> Double {
   let json: JSON = [
     "name": "lossy", "nodes": 2, "topology": ["kind": "full"], "node": ["layers": ["fileshare": [:]]],

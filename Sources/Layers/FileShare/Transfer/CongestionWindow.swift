@@ -241,8 +241,8 @@ struct CongestionWindow: Sendable {
     // Who had less than before gives way faster, so that newcomers find their part.
     before = window < before ? window * (1 + Self.beta) / 2 : window
     // What the path delivers without a queue isn't given up for one that is short.
-    // On a path that loses much by itself nobody's TCP waits for what is given up. And what is lost there counts as under
-    // way until it is missed; a request that is lost, with all that it asked for.
+    // On a path that loses much by itself nobody's TCP waits for what is given up. And what is lost there counts as
+    // under way until it is missed; a request that is lost, with all that it asked for.
     let chance = min(lossShare, Self.mostChance)
     let part = (0.85 + min(0.1, chance * 2)) / (1 - chance * 2)
     let own = deliveryRate * (baseRoundTrip?.inSeconds ?? 0) * part

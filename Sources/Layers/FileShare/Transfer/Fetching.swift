@@ -139,7 +139,6 @@ extension FileShare {
       download.wasted += Int64(extra)
     }
     transfers.bytesIn.add(UInt64(arrival.newBytes))
-    if arrival.newBytes > 0 { came(to: download, context) }
     download.rate.add(arrival.newBytes)
     download.holders[place].rate.add(arrival.newBytes)
     if download.holders[place].arrived(requestPlace, bytes: arrival.newBytes, at: context.now) {
@@ -263,6 +262,9 @@ extension FileShare {
         ban(download, place, level: result.level, chunk: chunk, context)
         continue
       }
+      // Only what is right counts: who brings bits of noise brings nothing.
+      download.holders[place].stalls = 0
+      came(to: download, context)
       if result.level == 0 {
         download.unsynced += Int64(size)
         download.holders[place].bytes += Int64(size)

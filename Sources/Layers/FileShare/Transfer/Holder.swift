@@ -64,7 +64,7 @@ struct Holder: Sendable {
   var questionTries = 0
   /// When it was asked again last for what is under way, without waiting for its loss.
   var repeatedAt: Instant
-  /// How often it fell silent for good since it last brought something.
+  /// How often it fell silent for good since it last brought a right chunk.
   var stalls = 0
   /// Of each hundredth of the file, how many chunks came from here.
   var cells = [UInt32](repeating: 0, count: DownloadProgress.cells)
@@ -115,7 +115,6 @@ struct Holder: Sendable {
     let isFull = Double(inFlight) > window.window / 2
     lastArrival = now
     silences = 0
-    stalls = 0
     hasGivenUpTail = false
     if !requests[place].isAnswered {
       requests[place].isAnswered = true
