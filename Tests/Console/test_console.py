@@ -318,6 +318,8 @@ def a_file_is_shown_while_it_is_fetched(world):
 @test
 def recent_queries_stand_in_the_stats(world):
     ada, bela = files_page(world, "ada"), world.page("bela")
+    # As a flood, which goes to all: whom a ring asks is a matter of chance.
+    ada.run("document.querySelector('.search-form select').value = 'flood'")
     look_for(ada, "planting calendar")
     shows(ada, "planting-calendar.csv", "document.querySelector('.found')")
     world.go(ada, "#/stats")
