@@ -172,7 +172,10 @@ struct Manual {
     lines += Self.items(
       spec.options.filter { !isCommon($0) }.map { ($0.shown.trimmingSpaces, $0.description) })
     if !spec.examples.isEmpty {
-      lines += [".PP", "Examples:", ".PP", ".nf"] + spec.examples.map { Self.roff("\(program) \($0)") } + [".fi"]
+      lines +=
+        [".PP", "Examples:", ".PP", ".nf"] + spec.examples.map { Self.roff("\(program) \($0)".trimmingSpaces) } + [
+          ".fi"
+        ]
     }
     return lines
   }
