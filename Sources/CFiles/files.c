@@ -6,10 +6,22 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int cfiles_open_place(int at, const char *path, int follow_link) {
   return openat(at, path, O_PATH | O_DIRECTORY | O_CLOEXEC | (follow_link ? 0 : O_NOFOLLOW));
+}
+
+int cfiles_open_direct(int at, const char *path) {
+  return openat(at, path, O_WRONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC);
+}
+
+ssize_t cfiles_read_now(int file, void *buffer, size_t length, int64_t offset) {
+  struct iovec piece = {.iov_base = buffer, .iov_len = length};
+  ssize_t got = preadv2(file, &piece, 1, offset, RWF_NOWAIT);
+  if (got >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS)) return got;
+  return pread(file, buffer, length, offset);
 }
 
 int cfiles_rename(int from_at, const char *from, int to_at, const char *to, int replace) {

@@ -15,6 +15,13 @@ public final class SimDisk: Sendable {
   /// The files of a layer: relative paths are in this folder.
   public func files(root: String) -> SimFiles { SimFiles(disk: self, root: root) }
 
+  /// Whether of every file every second 64 KiB have to be waited for, as on a disk of which half is in memory: they are
+  /// left to jobs.
+  public var isCold: Bool {
+    get { state.withLock { $0.isCold } }
+    set { state.withLock { $0.isCold = newValue } }
+  }
+
   /// The bytes in files, and reserved for files being written.
   public var usedBytes: Int { state.withLock { $0.used } }
 
@@ -86,6 +93,7 @@ struct SimDiskState {
   /// Only looked up, never iterated.
   var inodes: [UInt64: SimInode] = [:]
   var used = 0
+  var isCold = false
   let capacity: Int
   /// The last number given to an inode or a writer.
   var last: UInt64

@@ -108,12 +108,13 @@ import Testing
         for whole in arrival?.wholeRuns ?? [] {
           guard let (bytes, owners) = scheduler.takeRun(whole) else { continue }
           let chunks = whole..<whole + owners.count
+          let came = bytes.withUnsafeBytes { Array($0) }
           // Now and then a chunk is wrong, and comes again.
           let good = chunks.map { _ in random.next(below: 20) != 0 }
           for (place, isGood) in good.enumerated() where isGood {
             let from = place * chunkSize
-            let upTo = min(from + chunkSize, bytes.count)
-            kept.replaceSubrange(whole * chunkSize + from..<whole * chunkSize + upTo, with: bytes[from..<upTo])
+            let upTo = min(from + chunkSize, came.count)
+            kept.replaceSubrange(whole * chunkSize + from..<whole * chunkSize + upTo, with: came[from..<upTo])
           }
           scheduler.settle(chunks, good: good, buffer: bytes)
         }

@@ -36,6 +36,33 @@ import Testing
     #expect(abs(rate / Double(each * holders) - 1) < 0.1, "\(rate) bytes a second from \(holders)")
   }
 
+  /// What isn't in the giver's memory is read by jobs; all arrives the same, nobody is kept waiting for good.
+  @Test func aFileArrivesFromAColdDisk() throws {
+    let swarm = try Swarm(nodes: 3, size: 3_000_000, seed: 11)
+    swarm.sim.disk(of: 0).isCold = true
+    let replies = (1...2).map { node in
+      swarm.sim.call(node, "fileshare", "download", ["file": .string(swarm.link)], within: .seconds(60))
+    }
+    for (node, reply) in zip(1...2, replies) {
+      #expect(swarm.finished(reply) != nil)
+      #expect(swarm.fetched(node) == swarm.content)
+    }
+    #expect(swarm.metric(0, "served") == 0)
+  }
+
+  /// A file that goes while a job reads it ends nothing but its own download.
+  @Test func aColdFileThatIsRemovedIsRefused() throws {
+    let swarm = try Swarm(size: 3_000_000, section: ["uploadLimit": 200_000], seed: 12)
+    swarm.sim.disk(of: 0).isCold = true
+    swarm.sim.begin(1, "fileshare", "download", ["file": .string(swarm.link)]) { _ in }
+    swarm.sim.run(for: .seconds(2))
+    try swarm.sim.disk(of: 0).place("/shared/file.bin", [1, 2, 3])
+    swarm.sim.run(for: .seconds(5))
+    #expect(swarm.fetched(1) == nil)
+    #expect(swarm.metric(0, "served") == 0)
+    #expect(swarm.progress(1)?["state"] == "fetching")
+  }
+
   @Test func aCapIsKept() throws {
     let swarm = try Swarm(size: 2_000_000, seed: 9)
     let took = try #require(swarm.fetch(1, ["rate": 500_000]))

@@ -268,6 +268,42 @@ private func kind(_ body: () throws -> Void) -> FileError.Kind? {
     #expect(try scratch.names() == ["big"])
   }
 
+  /// Large files are written past the kernel's cache where whole blocks are, and as usual where they aren't.
+  @Test func aLargeFileIsWhatWasWritten() throws {
+    let scratch = try ScratchDirectory()
+    let files = DiskFiles(root: scratch.path)
+    let size = 16 << 20 + 5_000
+    var content = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 ^ $0 >> 12) }
+    let pages = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 4_096)
+    defer { pages.deallocate() }
+    var file = try files.create("large", reserving: Int64(size), resuming: false)
+    pages.copyBytes(from: content)
+    // The second half first, in blocks; then from a place in memory and in the file that is no block's start.
+    let half = 8 << 20
+    try file.write(UnsafeRawBufferPointer(rebasing: pages[half...]), at: Int64(half))
+    try file.write(UnsafeRawBufferPointer(rebasing: pages[..<4_096]), at: 0)
+    try file.write(UnsafeRawBufferPointer(rebasing: pages[4_096..<10_000]), at: 4_096)
+    file = try files.create("other", reserving: 0, resuming: false)
+    file = try files.create("large", reserving: Int64(size), resuming: true)
+    #expect(try file.facts().size == Int64(size))
+    try file.write(UnsafeRawBufferPointer(rebasing: pages[10_000..<half]), at: 10_000)
+    #expect(try file.read(size + 1) == content)
+    // Over what is there, and what was read before is not what is read after.
+    content.replaceSubrange(8_192..<16_384, with: repeatElement(7, count: 8_192))
+    pages.copyBytes(from: content)
+    try file.write(UnsafeRawBufferPointer(rebasing: pages[8_192..<16_384]), at: 8_192)
+    #expect(try file.read(size) == content)
+    try file.commit(replacing: false)
+    let read = try files.open("large")
+    #expect(try read.read(size + 1) == content)
+    // It is in memory now, so nothing is waited for.
+    var bytes = [UInt8](repeating: 0, count: 100_000)
+    let got = try bytes.withUnsafeMutableBytes { try read.readNow(into: $0, at: 50_000) }
+    #expect(got == 100_000 && bytes[...] == content[50_000..<150_000])
+    let end = try bytes.withUnsafeMutableBytes { try read.readNow(into: $0, at: Int64(size) - 10) }
+    #expect(end == 10)
+  }
+
   @Test func aDirectoryWithoutRightsIsRefused() throws {
     let scratch = try ScratchDirectory()
     try scratch.write("mine", [1])

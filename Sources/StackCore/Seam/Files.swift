@@ -43,6 +43,8 @@ public protocol ReadableFile: AnyObject, Sendable {
   func facts() throws(FileError) -> FileFacts
   /// Reads up to `buffer.count` bytes at an offset; 0 at the end.
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int
+  /// The same, but nil when a disk would have to be waited for: then it is a job's to read.
+  func readNow(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int?
 }
 
 /// A file being written beside its final name; it appears under that name, whole, or not at all.
@@ -56,6 +58,8 @@ public protocol WritableFile: AnyObject, Sendable {
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(FileError)
   /// Reads back up to `buffer.count` bytes of what was written; 0 at the end.
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int
+  /// The same, but nil when a disk would have to be waited for.
+  func readNow(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int?
   /// Makes what was written so far durable, still under the temporary name.
   func sync() throws(FileError)
   /// Syncs, gives the file its final name in one step, and closes it. Refused with `.exists` unless `replacing`; then
@@ -63,6 +67,20 @@ public protocol WritableFile: AnyObject, Sendable {
   func commit(replacing: Bool) throws(FileError)
   /// Closes and removes the temporary file.
   func discard()
+}
+
+extension ReadableFile {
+  /// Files in memory never wait.
+  public func readNow(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int? {
+    try read(into: buffer, at: offset)
+  }
+}
+
+extension WritableFile {
+  /// Files in memory never wait.
+  public func readNow(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int? {
+    try read(into: buffer, at: offset)
+  }
 }
 
 /// A layer's access to files. Relative paths are in a folder of the layer's own; absolute ones must come from the

@@ -21,6 +21,10 @@ final class DiskReadable: ReadableFile {
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int {
     try file.read(into: buffer, at: offset, path)
   }
+
+  func readNow(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int? {
+    try file.readNow(into: buffer, at: offset, path)
+  }
 }
 
 /// A lock that many may hold together, or one alone.
@@ -56,14 +60,18 @@ final class DiskWritable: WritableFile {
   private let temporary: String
   /// The open file; nil once committed or discarded.
   private let file: Mutex<Descriptor?>
+  /// The same file, open a second time, for writing past the kernel's cache; nil for small files, and where the file
+  /// system can't. What comes from the network a second time slower than a disk takes it only costs others their cache.
+  private let direct: Descriptor?
   /// Held together by reads, writes and syncs, which don't wait for each other, and alone by what ends the file: so no
   /// job still writes to a file that another thread is giving its name.
   private let lock = SharedLock()
 
-  init(_ file: Descriptor, at place: Place, temporary: String) {
+  init(_ file: Descriptor, direct: Descriptor?, at place: Place, temporary: String) {
     self.place = place
     self.temporary = temporary
     self.file = Mutex(file)
+    self.direct = direct
   }
 
   private func use<Result: Sendable>(
@@ -80,11 +88,21 @@ final class DiskWritable: WritableFile {
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(FileError) {
-    try use { (file) throws(FileError) in try file.write(bytes, at: offset, place.path) }
+    try use { (file) throws(FileError) in
+      let done = direct?.writeDirectly(bytes, at: offset) ?? 0
+      if done < bytes.count {
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+        try file.write(rest, at: offset + Int64(done), place.path)
+      }
+    }
   }
 
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int {
     try use { (file) throws(FileError) in try file.read(into: buffer, at: offset, place.path) }
+  }
+
+  func readNow(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int? {
+    try use { (file) throws(FileError) in try file.readNow(into: buffer, at: offset, place.path) }
   }
 
   func sync() throws(FileError) {

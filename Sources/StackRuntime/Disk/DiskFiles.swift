@@ -68,8 +68,13 @@ public final class DiskFiles: LayerFiles {
       if size == 0 { unlinkat(place.directory.number, part, 0) } else { ftruncate(file.number, off_t(size)) }
       throw error
     }
-    return DiskWritable(file, at: place, temporary: part)
+    let direct = reserving >= Self.largeFile ? place.openDirectly(part, as: file) : nil
+    return DiskWritable(file, direct: direct, at: place, temporary: part)
   }
+
+  /// Files from this size on are written past the kernel's cache, where whole blocks are: they would drive out of it what
+  /// others use, and cost a copy.
+  private static let largeFile: Int64 = 16 << 20
 
   public func makeDirectory(_ path: String) throws(FileError) {
     let checked = try CheckedPath(path)

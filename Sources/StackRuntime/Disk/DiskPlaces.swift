@@ -48,6 +48,22 @@ final class Descriptor: Sendable {
     return done
   }
 
+  /// Reads until the buffer is full or the file ends; nil when that takes more than what is in memory.
+  func readNow(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: Int64, _ path: String
+  ) throws(FileError) -> Int? {
+    var done = 0
+    while done < buffer.count {
+      let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+      let got = cfiles_read_now(number, rest.baseAddress, rest.count, offset + Int64(done))
+      if got == 0 { break }
+      if got > 0 { done += got } else if errno == EAGAIN { return nil } else if errno != EINTR {
+        throw FileError(errno: errno, path)
+      }
+    }
+    return done
+  }
+
   /// Writes all of the bytes.
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64, _ path: String) throws(FileError) {
     var done = 0
@@ -57,6 +73,25 @@ final class Descriptor: Sendable {
       if put >= 0 { done += put } else if errno != EINTR { throw FileError(errno: errno, path) }
     }
   }
+
+  /// Writes what can go to the disk as it is: whole blocks, from a block of memory to a block of the file. Answers how
+  /// many bytes that were; what is left is written in the usual way, which also tells what went wrong.
+  func writeDirectly(_ bytes: UnsafeRawBufferPointer, at offset: Int64) -> Int {
+    guard let base = bytes.baseAddress, Int(bitPattern: base) % Self.block == 0, offset % Int64(Self.block) == 0
+    else { return 0 }
+    let most = bytes.count / Self.block * Self.block
+    var done = 0
+    while done < most {
+      let put = pwrite(number, base + done, most - done, off_t(offset) + off_t(done))
+      if put < 0, errno == EINTR { continue }
+      // After a part of a block nothing goes directly any more.
+      guard put > 0, put % Self.block == 0 else { break }
+      done += put
+    }
+    return done
+  }
+  /// Blocks that every disk takes directly.
+  private static let block = 4_096
 
   /// Writes a whole small file.
   func write(_ bytes: [UInt8], _ path: String) throws(FileError) {
@@ -106,6 +141,18 @@ struct Place: Sendable {
     let number = openat(directory.number, name, flags)
     guard number >= 0 else { throw FileError(errno: errno, path) }
     return Descriptor(number)
+  }
+
+  /// Opens a file a second time, to write to it past the kernel's cache; nil where the file system can't.
+  func openDirectly(_ part: String, as file: Descriptor) -> Descriptor? {
+    let number = cfiles_open_direct(directory.number, part)
+    guard number >= 0 else { return nil }
+    let direct = Descriptor(number)
+    // The name could be another file's by now.
+    guard let one = try? file.status(path), let other = try? direct.status(path), one.st_dev == other.st_dev,
+      one.st_ino == other.st_ino
+    else { return nil }
+    return direct
   }
 
   /// Opens the temporary file, and holds it against other writers for as long as it is open.

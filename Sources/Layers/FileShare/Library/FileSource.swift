@@ -62,6 +62,12 @@ struct FileSource: Sendable {
     return try readHashes(into: room, at: shape.hashOffset(level: level - 1) + offset)
   }
 
+  /// The same for a stretch of the file itself that is wholly there; nil when a disk would have to be waited for.
+  func readNow(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int? {
+    guard offset >= 0, Int64(buffer.count) <= shape.size - offset else { return 0 }
+    return try content.readNow(into: buffer, at: offset)
+  }
+
   private func readHashes(into room: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int {
     if let hashes { return try hashes.read(into: room, at: offset) }
     guard case .memory(let bytes) = reference.tree, offset <= Int64(bytes.count) else { return 0 }

@@ -15,7 +15,7 @@ struct ChunkRun: Sendable {
     var askedAt = Instant(nanoseconds: 0)
   }
   let first: Int
-  var bytes: [UInt8]
+  var bytes: PageBuffer
   var slots: [Slot]
   /// How many of its chunks aren't whole yet.
   var left: Int

@@ -26,7 +26,7 @@ struct ChunkScheduler: Sendable {
   /// The chunk that the present holder is not to be asked for.
   private var spared: Int?
   /// Buffers of runs that are done, to be used again.
-  private var spare: [[UInt8]] = []
+  private var spare: [PageBuffer] = []
 
   private var unitsInChunk: Int { chunkSize >> Unit.shift }
   /// How many chunks the level has.
@@ -203,10 +203,10 @@ struct ChunkScheduler: Sendable {
         first: first, bytes: buffer(size), slots: Array(repeating: .init(), count: last - first), left: last - first))
   }
 
-  private mutating func buffer(_ size: Int) -> [UInt8] {
+  private mutating func buffer(_ size: Int) -> PageBuffer {
     if let place = spare.lastIndex(where: { $0.count == size }) { return spare.remove(at: place) }
     // Every byte is written before it is read: a run is whole only when all its units have come.
-    return [UInt8](unsafeUninitializedCapacity: size) { _, count in count = size }
+    return PageBuffer(count: size)
   }
 
   /// Chunks that their holders were asked for long ago go to one that has nothing else to do.
@@ -369,7 +369,7 @@ struct ChunkScheduler: Sendable {
   // MARK: Checking
 
   /// Hands out a whole run, to be checked and kept: its bytes, and of each chunk who brought it.
-  mutating func takeRun(_ first: Int) -> (bytes: [UInt8], owners: [Int32])? {
+  mutating func takeRun(_ first: Int) -> (bytes: PageBuffer, owners: [Int32])? {
     guard let place = runs.firstIndex(where: { $0.first == first }), runs[place].left == 0 else { return nil }
     let run = runs.remove(at: place)
     checking += 1
@@ -377,7 +377,7 @@ struct ChunkScheduler: Sendable {
   }
 
   /// A run has been checked: these chunks of it are right and kept; the others are to be fetched anew.
-  mutating func settle(_ chunks: Range<Int>, good: [Bool], buffer: [UInt8]) {
+  mutating func settle(_ chunks: Range<Int>, good: [Bool], buffer: PageBuffer) {
     checking -= 1
     for chunk in chunks {
       if chunk - chunks.lowerBound < good.count, good[chunk - chunks.lowerBound] {
@@ -387,7 +387,7 @@ struct ChunkScheduler: Sendable {
         cursor = min(cursor, chunk)
       }
     }
-    if spare.count < 4, !buffer.isEmpty, buffer.count == runChunks * chunkSize { spare.append(buffer) }
+    if spare.count < 4, buffer.count == runChunks * chunkSize { spare.append(buffer) }
   }
 
   /// Adds chunks that were found to be there.

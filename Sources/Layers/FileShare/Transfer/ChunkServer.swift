@@ -19,6 +19,8 @@ struct ChunkServer {
   }
   private var askers: [Asker] = []
   private var next = 0
+  /// The askers for whom a job reads at present; their turn comes when it has.
+  private var reading: [Address] = []
   var bucket = TokenBucket(rate: 0, at: Instant(nanoseconds: 0))
   /// Bytes of a file on their way into the outbox.
   var staging: [UInt8] = []
@@ -36,6 +38,7 @@ struct ChunkServer {
 
   /// Queues a request; false when its asker has too much waiting already.
   mutating func add(_ request: ServedRequest, for asker: Address) -> Bool {
+    guard !request.ranges.isEmpty else { return true }
     let units = request.ranges.reduce(0) { $0 + $1.count }
     if let place = askers.firstIndex(where: { $0.address == asker }) {
       guard askers[place].units + units <= Self.mostUnits, askers[place].requests.count < Self.mostRequests else {
@@ -50,16 +53,18 @@ struct ChunkServer {
     return true
   }
 
+  /// A job reads for an asker, or has done so.
+  mutating func reads(for asker: Address) { reading.append(asker) }
+  mutating func hasRead(for asker: Address) { reading.removeAll { $0 == asker } }
+
   /// The next stretch to be sent, of at most so many units, and to whom.
   mutating func take(_ limit: Int) -> (asker: Address, request: ServedRequest, units: UnitRange)? {
-    guard !askers.isEmpty else { return nil }
-    let place = next % askers.count
+    guard let step = askers.indices.first(where: { !reading.contains(askers[(next + $0) % askers.count].address) })
+    else { return nil }
+    let place = (next + step) % askers.count
     let asker = askers[place].address
     let request = askers[place].requests[0]
-    guard let range = request.ranges.first else {
-      drop(at: place)
-      return take(limit)
-    }
+    let range = request.ranges[0]
     let units = range.lowerBound..<min(range.upperBound, range.lowerBound + limit)
     askers[place].units -= units.count
     if units.upperBound < range.upperBound {

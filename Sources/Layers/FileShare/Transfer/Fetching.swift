@@ -212,7 +212,7 @@ extension FileShare {
     var chunks: Range<Int>
     var owners: [Int32]
     var good: [Bool] = []
-    var bytes: [UInt8]
+    var bytes: PageBuffer
     var failure: FileError?
   }
 

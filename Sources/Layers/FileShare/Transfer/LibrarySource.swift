@@ -17,6 +17,14 @@ final class LibrarySource: PieceSource {
       return try file.isUnchanged()
     } catch { return false }
   }
+
+  func readNow(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) -> Bool? {
+    do throws(FileError) {
+      guard let count = try file.readNow(at: offset, into: buffer) else { return nil }
+      guard count == buffer.count else { return false }
+      return try file.isUnchanged()
+    } catch { return false }
+  }
 }
 
 /// A file that was fetched and has its name, with its hashes.
@@ -39,6 +47,14 @@ final class FetchedSource: PieceSource {
     do throws(FileError) {
       guard try (level == 0 ? data : tree).read(into: buffer, at: start) == buffer.count else { return false }
       if level > 0 { return true }
+      return try data.facts().stamp == stamp
+    } catch { return false }
+  }
+
+  func readNow(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) -> Bool? {
+    do throws(FileError) {
+      guard let count = try data.readNow(into: buffer, at: offset) else { return nil }
+      guard count == buffer.count else { return false }
       return try data.facts().stamp == stamp
     } catch { return false }
   }

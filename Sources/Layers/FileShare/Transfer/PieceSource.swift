@@ -8,6 +8,8 @@ protocol PieceSource: AnyObject, Sendable {
   var shape: TreeShape { get }
   /// Reads a stretch of a level into a buffer, wholly; false when it isn't here, or isn't any more what it was.
   func read(level: Int, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) -> Bool
+  /// The same of the file itself; nil when a disk would have to be waited for.
+  func readNow(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) -> Bool?
 }
 
 /// A file that is being fetched: its data and its hashes, each in a file being written.
@@ -28,6 +30,12 @@ final class PartialSource: PieceSource {
     return (try? file.read(into: buffer, at: start)) == buffer.count
   }
 
+  func readNow(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) -> Bool? {
+    do throws(FileError) { return try data.readNow(into: buffer, at: offset).map { $0 == buffer.count } } catch {
+      return false
+    }
+  }
+
   /// The hashes that chunks of a level must have, 32 bytes each.
   func hashes(level: Int, _ chunks: Range<Int>, root: Hash256) throws(FileError) -> [UInt8] {
     if level == shape.height { return root.withBytes { Array($0) } }
@@ -44,7 +52,7 @@ final class PartialSource: PieceSource {
   }
 
   /// Checks chunks that came, and keeps those that are right; says of each whether it is.
-  func keep(level: Int, _ chunks: Range<Int>, _ bytes: [UInt8], root: Hash256) throws(FileError) -> [Bool] {
+  func keep(level: Int, _ chunks: Range<Int>, _ bytes: PageBuffer, root: Hash256) throws(FileError) -> [Bool] {
     let expected = try hashes(level: level, chunks, root: root)
     let good = bytes.withUnsafeBytes { Self.compare($0, chunkSize: shape.chunkSize, expected) }
     let file = level == 0 ? data : tree

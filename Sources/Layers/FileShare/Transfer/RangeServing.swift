@@ -105,29 +105,77 @@ extension FileShare {
     if transfers.server.staging.isEmpty {
       transfers.server.staging = [UInt8](repeating: 0, count: Self.unitsAtATime << Unit.shift)
     }
-    let size = pieceSize(to: asker, context)
-    let isRead = transfers.server.staging.withUnsafeMutableBytes { staging in
-      let buffer = UnsafeMutableRawBufferPointer(rebasing: staging[..<count])
-      guard request.source.read(level: request.level, at: start, into: buffer) else { return false }
-      var sent = 0
-      while sent < count {
-        let piece = UnsafeRawBufferPointer(rebasing: buffer[sent..<min(sent + size, count)])
-        let offset = start + Int64(sent)
-        context.send(as: TransferField.filePiece, to: asker, expecting: piece.count + FilePiece.overhead) { writer in
-          FilePiece.write(request.number, offset, piece, &writer)
-        }
-        sent += size
-      }
-      return true
-    }
-    guard isRead else {
-      transfers.refused.add()
-      return context.send(
-        RangeRefusal(number: Fixed32(request.number), reason: RangeRefusal.Reason.absent.rawValue),
-        as: TransferField.rangeRefusal, to: asker)
-    }
     transfers.server.bucket.take(count)
-    transfers.bytesOut.add(UInt64(count))
+    let isRead: Bool? = transfers.server.staging.withUnsafeMutableBytes { staging in
+      let buffer = UnsafeMutableRawBufferPointer(rebasing: staging[..<count])
+      let isRead =
+        request.level == 0
+        ? request.source.readNow(at: start, into: buffer)
+        : request.source.read(level: request.level, at: start, into: buffer)
+      if isRead == true { send(UnsafeRawBufferPointer(buffer), from: start, of: request.number, to: asker, context) }
+      return isRead
+    }
+    switch isRead {
+    case true: break
+    case false: cannotRead(request.number, asker, context)
+    default: readElsewhere(start, count, of: request, for: asker, context)
+    }
+  }
+
+  /// Has a stretch read by a job, since the disk has to be waited for; its asker's turn comes again after it.
+  private func readElsewhere(
+    _ start: Int64, _ count: Int, of request: ServedRequest, for asker: Address,
+    _ context: borrowing LayerContext<FileShare>
+  ) {
+    let (source, number) = (request.source, request.number)
+    let work: @Sendable () -> [UInt8]? = {
+      var isRead = false
+      let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+        isRead = source.read(level: 0, at: start, into: UnsafeMutableRawBufferPointer(buffer))
+        filled = isRead ? count : 0
+      }
+      return isRead ? bytes : nil
+    }
+    let then: (FileShare) -> ([UInt8]?, borrowing LayerContext<FileShare>) -> Void = { layer in
+      { bytes, context in
+        layer.transfers.server.hasRead(for: asker)
+        if let bytes {
+          bytes.withUnsafeBytes { layer.send($0, from: start, of: number, to: asker, context) }
+        } else {
+          layer.cannotRead(number, asker, context)
+        }
+        layer.serve(context)
+      }
+    }
+    transfers.server.reads(for: asker)
+    if context.offload(work, then: then) { return }
+    transfers.server.hasRead(for: asker)
+    // Too much else is being done to wait for a disk: as if it had been lost on the way.
+    transfers.refused.add()
+  }
+
+  private func send(
+    _ bytes: UnsafeRawBufferPointer, from start: Int64, of number: UInt32, to asker: Address,
+    _ context: borrowing LayerContext<FileShare>
+  ) {
+    let size = pieceSize(to: asker, context)
+    var sent = 0
+    while sent < bytes.count {
+      let piece = UnsafeRawBufferPointer(rebasing: bytes[sent..<min(sent + size, bytes.count)])
+      let offset = start + Int64(sent)
+      context.send(as: TransferField.filePiece, to: asker, expecting: piece.count + FilePiece.overhead) { writer in
+        FilePiece.write(number, offset, piece, &writer)
+      }
+      sent += size
+    }
+    transfers.bytesOut.add(UInt64(bytes.count))
+  }
+
+  private func cannotRead(_ number: UInt32, _ asker: Address, _ context: borrowing LayerContext<FileShare>) {
+    transfers.refused.add()
+    context.send(
+      RangeRefusal(number: Fixed32(number), reason: RangeRefusal.Reason.absent.rawValue),
+      as: TransferField.rangeRefusal, to: asker)
   }
 
   /// How many bytes of a file go into a datagram: whole units, as many as the path takes, at least one.
