@@ -63,6 +63,9 @@ final class DiskWritable: WritableFile {
   /// The same file, open a second time, for writing past the kernel's cache; nil for small files, and where the file
   /// system can't. What comes from the network a second time slower than a disk takes it only costs others their cache.
   private let direct: Descriptor?
+  /// Held while the disk takes blocks. A file that grows takes them one after the other anyhow, and the kernel's own lock
+  /// would have those that wait for it keep a core busy.
+  private let turn = Lock()
   /// Held together by reads, writes and syncs, which don't wait for each other, and alone by what ends the file: so no
   /// job still writes to a file that another thread is giving its name.
   private let lock = SharedLock()
@@ -89,7 +92,7 @@ final class DiskWritable: WritableFile {
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(FileError) {
     try use { (file) throws(FileError) in
-      let done = direct?.writeDirectly(bytes, at: offset) ?? 0
+      let done = direct.map { direct in turn.with { direct.writeDirectly(bytes, at: offset) } } ?? 0
       if done < bytes.count {
         let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
         try file.write(rest, at: offset + Int64(done), place.path)
