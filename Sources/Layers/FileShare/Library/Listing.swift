@@ -211,7 +211,7 @@ extension FileShare {
     answer(page, to: origin, context)
   }
 
-  /// Sends a page, unless the way leads to an address that hasn't shown that it receives: nobody knows who has said that
+  /// Sends a page, unless the way leads to an address that hasn't shown that it receives: anybody may have said that
   /// the asker is there.
   private func answer(_ page: ListPage, to origin: WireText, _ context: borrowing LayerContext<FileShare>) {
     guard let way = routing?.route(to: origin)?.nextHop else { return }
