@@ -91,6 +91,38 @@ import Testing
     try bench.stop()
   }
 
+  /// A file with a hole may say that it has any size; so may thousands.
+  @Test(.enabled(if: Holes.arePossible, "no file system here for files of 2^50 bytes"))
+  func filesThatClaimMoreThanThereIsHarmNothing() throws {
+    let holes = try Holes(9_000)
+    let bench = try Bench()
+    let entry = try bench.call("share", ["paths": [.string(holes.folder)]])["shared"]?.arrayValue?.first
+    #expect(entry?["files"] == 1)
+    #expect(try bench.paths().count == 1)
+    try bench.stop()
+  }
+
+  /// A folder of files that are one hole each, and one file that isn't.
+  private final class Holes {
+    let folder: String
+
+    static var arePossible: Bool { (try? Holes(1)) != nil }
+
+    init(_ count: Int) throws {
+      var template = Array("/dev/shm/strata-XXXXXX".utf8CString)
+      guard mkdtemp(&template) != nil else { throw POSIXError(.EIO) }
+      folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      try Data([1]).write(to: URL(fileURLWithPath: folder + "/real"))
+      for number in 0..<count {
+        let file = open("\(folder)/hole \(number)", O_WRONLY | O_CREAT, 0o600)
+        defer { close(file) }
+        guard ftruncate(file, 1 << 50) == 0 else { throw POSIXError(.EFBIG) }
+      }
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
+  }
+
   @Test func changesAreNoticedWithoutARescan() throws {
     let bench = try Bench(["shared": "mine", "rescan": "1h"])
     let mine = "data/files/fileshare/mine/"

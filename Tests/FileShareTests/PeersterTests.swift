@@ -18,13 +18,6 @@ import Testing
     }
   }
 
-  private static func packet(_ number: UInt32, _ message: some WireMessage) -> [UInt8] {
-    var writer = WireWriter()
-    writer.writeTag(number, .bytes)
-    writer.writeBytes(message.encoded().span.bytes)
-    return writer.copied()
-  }
-
   @Test("Captured packets are read and written the same", .enabled(if: !files.isEmpty, "no captured packets here"))
   func captured() throws {
     var count = 0
@@ -39,7 +32,7 @@ import Testing
         if tag.number == PeersterField.dataRequest {
           let request = try DataRequest(from: &body)
           let decoded = try #require(sample["decoded"]?["DataRequest"])
-          #expect(Self.packet(tag.number, request) == bytes)
+          #expect(request.packet(as: tag.number) == bytes)
           #expect(request.origin.text == decoded["Origin"]?.stringValue)
           #expect(request.destination.text == decoded["Destination"]?.stringValue)
           #expect(Int64(request.hopLimit) == decoded["HopLimit"]?.integerValue)
@@ -47,7 +40,7 @@ import Testing
         } else {
           let reply = try DataReply(from: &body)
           let decoded = try #require(sample["decoded"]?["DataReply"])
-          #expect(Self.packet(tag.number, reply) == bytes)
+          #expect(reply.packet(as: tag.number) == bytes)
           #expect(Int64(reply.data.count) == decoded["DataLen"]?.integerValue)
           #expect(reply.hashValue.hex == decoded["HashValue"]?.stringValue)
         }
@@ -69,6 +62,6 @@ import Testing
     let reply = DataReply(
       origin: WireText(String(repeating: "a", count: 255)), destination: WireText(String(repeating: "b", count: 255)),
       hopLimit: 10, hashValue: Hash256(), data: [UInt8](repeating: 1, count: 8_192))
-    #expect(Self.packet(PeersterField.dataReply, reply).count <= PeersterField.largestDatagram)
+    #expect(reply.packet(as: PeersterField.dataReply).count <= PeersterField.largestDatagram)
   }
 }

@@ -9,7 +9,7 @@ import Testing
 /// One node with FileShare and a shared file, and a stranger that the test plays.
 private final class Stage {
   let node: Node
-  let stranger = Address(ipv4: 0x0a00_0009, port: 5000)
+  var stranger = Address(ipv4: 0x0a00_0009, port: 5000)
   var now = Instant(nanoseconds: 1_000_000_000)
   var bytesIn = 0
   let tree: MerkleTree
@@ -57,11 +57,9 @@ private final class Stage {
   }
 
   func receive(_ number: UInt32, _ message: some WireMessage) {
-    var writer = WireWriter()
-    writer.writeTag(number, .bytes)
-    writer.writeBytes(message.encoded().span.bytes)
-    bytesIn += writer.count + 28
-    node.receive(writer.bytes, from: stranger, at: now)
+    let packet = message.packet(as: number)
+    bytesIn += packet.count + 28
+    node.receive(packet.span.bytes, from: stranger, at: now)
   }
 
   func request(_ hash: Hash256) {
@@ -131,12 +129,84 @@ private final class Stage {
     #expect(SHA256Check.matches(try DataReply(decoding: answer.body)))
   }
 
+  /// Who was sent one challenge can't work out the next, and answer it for an address where nothing is received.
+  @Test func aChallengeTellsNothingOfTheNext() throws {
+    let stage = try Stage()
+    let chunk = try #require(stage.tree.hash(.chunk(3)))
+    func challenge() throws -> Hash256 {
+      for _ in 0..<6 {
+        stage.request(chunk)
+        for datagram in stage.sent() where datagram.number == PeersterField.dataRequest {
+          return try DataRequest(decoding: datagram.body).hashValue
+        }
+      }
+      throw CommandError(.failed, "no challenge")
+    }
+    var guess = Xoshiro(after: try challenge())
+    stage.stranger = Address(ipv4: 0x0a00_000a, port: 5000)
+    _ = try challenge()
+    for _ in 0..<4 {
+      let words = (0..<4).map { _ in guess.next() }
+      let hash = try #require(Hash256(words.flatMap { word in withUnsafeBytes(of: word) { Array($0) } }))
+      stage.receive(
+        PeersterField.dataReply,
+        DataReply(origin: "victim", destination: "me", hopLimit: 10, hashValue: hash, data: []))
+    }
+    _ = stage.sent()
+    for _ in 0..<3 { stage.request(chunk) }
+    #expect(!stage.sent().contains { $0.number == PeersterField.dataReply && $0.body.count > 8_000 })
+  }
+
   @Test func oneNeighbourCannotTakeMoreThanItsRate() throws {
     let stage = try Stage(["shared": "/s", "rate": 10])
     for _ in 0..<100 { stage.request(Hash256()) }
     let refused = stage.node.metricDescriptions.first { $0.layer == "fileshare" && $0.name == "refused" }
     guard case .counter(let counter)? = refused?.source else { return #expect(Bool(false), "no such counter") }
     #expect(counter.value == 90)
+  }
+
+  /// Each such question may have a file opened.
+  @Test func questionsForHoldingsAreLimitedToo() throws {
+    let stage = try Stage(["shared": "/s", "rate": 10])
+    for number in 0..<100 {
+      stage.receive(
+        TransferField.holdingsRequest, HoldingsRequest(root: stage.tree.root, number: Fixed64(UInt64(number))))
+    }
+    let answers = stage.sent().count { $0.number == TransferField.holdings }
+    #expect(answers > 0 && answers <= 20, "\(answers)")
+  }
+}
+
+/// What comes after four numbers of a random stream, worked out from these.
+private struct Xoshiro {
+  private var s: (UInt64, UInt64, UInt64, UInt64)
+
+  init(after hash: Hash256) {
+    let s1 = hash.withBytes { bytes in
+      (0..<4).map { place in
+        let mixed = bytes.loadUnaligned(fromByteOffset: place * 8, as: UInt64.self) &* 0x8e38_e38e_38e3_8e39
+        return (mixed >> 7 | mixed << 57) &* 0xcccc_cccc_cccc_cccd
+      }
+    }
+    let s2 = s1[1] ^ s1[0] ^ s1[0] << 17
+    let s0 = s1[2] ^ s1[1] ^ s2
+    let later = s1[3] ^ s1[2] ^ s2 ^ s0 ^ s1[1] << 17
+    s = (s0, s1[1], s2, later ^ s0 ^ s1[1])
+    // The state is that before the second number.
+    for _ in 0..<3 { _ = next() }
+  }
+
+  mutating func next() -> UInt64 {
+    let product = s.1 &* 5
+    let result = (product << 7 | product >> 57) &* 9
+    let t = s.1 << 17
+    s.2 ^= s.0
+    s.3 ^= s.1
+    s.1 ^= s.2
+    s.0 ^= s.3
+    s.2 ^= t
+    s.3 = s.3 << 45 | s.3 >> 19
+    return result
   }
 }
 

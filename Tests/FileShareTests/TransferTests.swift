@@ -199,8 +199,10 @@ final class Impostor {
   let victim: Int
   private(set) var asked = 0
   /// What comes of a request.
-  enum Answer { case noise, nothing }
+  enum Answer { case noise, nothing, refusal(RangeRefusal.Reason), repetition, hashes(MerkleTree) }
   var brings = Answer.noise
+  /// Which chunks it says it has; nil: all.
+  var lengths: [UInt64]?
 
   init(_ swarm: Swarm, as node: Int, to victim: Int) {
     self.swarm = swarm
@@ -227,11 +229,28 @@ final class Impostor {
         TransferField.holdings,
         Holdings(
           root: request.root, number: request.number, size: UInt64(descriptor.size),
-          chunkSize: UInt32(descriptor.chunkSize), isWhole: true))
+          chunkSize: UInt32(descriptor.chunkSize), isWhole: lengths == nil, lengths: lengths ?? []))
     }
     if field == TransferField.rangeRequest, let request = try? RangeRequest(from: &message) {
       asked += 1
-      if brings == .nothing { return }
+      switch brings {
+      case .noise: break
+      case .nothing: return
+      case .refusal(let reason):
+        return send(TransferField.rangeRefusal, RangeRefusal(number: request.number, reason: reason.rawValue))
+      case .hashes(let tree):
+        guard request.level > 0, let bytes = tree.bytes(TreePiece(level: Int(request.level), index: 0)) else { return }
+        for start in stride(from: 0, to: bytes.count, by: 1_024) {
+          let data = Array(bytes[start..<min(start + 1_024, bytes.count)])
+          send(
+            TransferField.filePiece,
+            FilePiece(number: request.number, offset: Fixed64(UInt64(start)), data: data))
+        }
+        return
+      case .repetition:
+        begun.append(request)
+        return sayAgain()
+      }
       for pair in stride(from: 0, to: request.ranges.count, by: 2) {
         for unit in request.ranges[pair]..<request.ranges[pair] + request.ranges[pair + 1] {
           let shape = descriptor.shape
@@ -250,12 +269,20 @@ final class Impostor {
     }
   }
 
+  /// Of the last few requests the first unit each, and that as often as this is called.
+  func sayAgain() {
+    for request in begun.suffix(16) {
+      let unit = request.ranges[0]
+      send(
+        TransferField.filePiece,
+        FilePiece(number: request.number, offset: Fixed64(unit << 10), data: [UInt8](repeating: 7, count: 1_024)))
+    }
+  }
+  private var begun: [RangeRequest] = []
+
   private func send(_ field: UInt32, _ message: some WireMessage) {
-    var writer = WireWriter()
-    writer.writeTag(field, .bytes)
-    writer.writeBytes(message.encoded().span.bytes)
     // In its own time, as a datagram would come.
-    outgoing.append(writer.copied())
+    outgoing.append(message.packet(as: field))
     let (sim, victim, me) = (swarm.sim, victim, me)
     for datagram in outgoing { sim.inject(datagram, to: victim, from: sim.address(of: me)) }
     outgoing = []

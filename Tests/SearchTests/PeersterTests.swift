@@ -107,13 +107,6 @@ private final class Stage {
     ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted().filter { $0.contains(".Search") }
   }
 
-  private static func packet(_ number: UInt32, _ message: some WireMessage) -> [UInt8] {
-    var writer = WireWriter()
-    writer.writeTag(number, .bytes)
-    writer.writeBytes(message.encoded().span.bytes)
-    return writer.copied()
-  }
-
   @Test("Captured packets are read and written the same", .enabled(if: !files.isEmpty, "no captured packets here"))
   func captured() throws {
     var count = 0
@@ -127,7 +120,7 @@ private final class Stage {
         var body = try reader.readNested()
         let again =
           tag.number == 7
-          ? Self.packet(7, try SearchRequest(from: &body)) : Self.packet(8, try SearchReply(from: &body))
+          ? try SearchRequest(from: &body).packet(as: 7) : try SearchReply(from: &body).packet(as: 8)
         #expect(again == bytes, "\(file)")
         count += 1
       }
@@ -141,8 +134,8 @@ private final class Stage {
     func number(_ json: JSON, _ key: String) -> UInt64 { UInt64(json[key]?.integerValue ?? 0) }
     if let request = json["SearchRequest"] {
       let words = (request["Keywords"]?.arrayValue ?? []).map { WireText($0.stringValue ?? "?") }
-      return packet(
-        7, SearchRequest(origin: text(request, "Origin"), budget: number(request, "Budget"), keywords: words))
+      return SearchRequest(origin: text(request, "Origin"), budget: number(request, "Budget"), keywords: words)
+        .packet(as: 7)
     }
     let reply = try #require(json["SearchReply"])
     let results = try (reply["Results"]?.arrayValue ?? []).map { result in
@@ -152,11 +145,29 @@ private final class Stage {
         chunkMap: (result["ChunkMap"]?.arrayValue ?? []).map { UInt64($0.integerValue ?? 0) },
         chunkCount: number(result, "ChunkCount"))
     }
-    return packet(
-      8,
-      SearchReply(
-        origin: text(reply, "Origin"), destination: text(reply, "Destination"),
-        hopLimit: UInt32(number(reply, "HopLimit")), results: results))
+    return SearchReply(
+      origin: text(reply, "Origin"), destination: text(reply, "Destination"),
+      hopLimit: UInt32(number(reply, "HopLimit")), results: results
+    ).packet(as: 8)
+  }
+
+  /// Who floods and who answers as a Peerster may be one: files that nobody asked for, held against many queries.
+  @Test func answersThatNobodyAskedForCostLittle() throws {
+    let stage = try Stage(["scan": "64KiB"], neighbours: 2)
+    for number in 1...40 {
+      let query = WireText((0..<30).map { "word\(number)x\($0)" }.joined(separator: " "))
+      stage.receive(
+        FloodQuery.field, FloodQuery(id: Fixed64(UInt64(number)), timeToLive: 3, hops: 0, query: query, isAny: true),
+        from: stage.peers[0], isStrata: true)
+      #expect(!stage.sent().isEmpty)
+    }
+    let results = (0..<300).map {
+      SearchResult(
+        fileName: WireText("f\($0)"), metafileHash: TestFiles.root(of: "\($0)"), chunkMap: [1], chunkCount: 1)
+    }
+    stage.receive(
+      8, SearchReply(origin: "x", destination: "me", hopLimit: 3, results: results), from: stage.peers[1])
+    #expect(stage.metric("unsearched") == 1 && stage.metric("unasked") == 1)
   }
 
   @Test func aPeerstersRequestIsAnsweredInItsOwnWords() throws {

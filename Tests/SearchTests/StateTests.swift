@@ -109,6 +109,32 @@ import Testing
     #expect(set.files.count == ResultSet.mostFiles)
   }
 
+  /// One neighbour that answers with a thousand files leaves room for what others say.
+  @Test func oneNeighbourDoesNotFillTheResults() throws {
+    var set = ResultSet()
+    func claim(_ number: Int) throws -> Claim { try #require(Claim(result("\(number)"))) }
+    for number in 0..<2_000 {
+      let holder = Holder(name: WireText("sybil \(number)"), address: nil, held: .all)
+      _ = set.take(try claim(number), holder, isAnswer: true, from: address(1), number: number)
+    }
+    #expect(set.files.count == ResultSet.mostFiles && set.fullMatches == ResultSet.mostFiles)
+    // What is here isn't pushed out.
+    _ = set.take(try claim(5_000), nil, isAnswer: false, number: 5_000)
+    let honest = Holder(name: "B", address: nil, held: .all)
+    for number in 3_000..<3_200 {
+      #expect(set.take(try claim(number), honest, isAnswer: true, from: address(2), number: number) == .new)
+    }
+    #expect(set.files.count == ResultSet.mostFiles && set.fullMatches <= ResultSet.mostFiles)
+    #expect((3_000..<3_200).allSatisfy { set[TestFiles.root(of: "\($0)")] != nil })
+    for file in set.files { #expect(set[file.claim.root]?.number == file.number) }
+    // But no more than its part.
+    for number in 6_000..<8_000 {
+      _ = set.take(try claim(number), honest, isAnswer: true, from: address(2), number: number)
+    }
+    let second = set.files.count { $0.from == address(2) }
+    #expect((400...600).contains(second), "\(second)")
+  }
+
   @Test func numbersStayAndAreNotUsedTwice() {
     var numbers = ResultNumbers()
     #expect(numbers.number(of: TestFiles.root(of: "a")) == 1)
@@ -167,18 +193,9 @@ import Testing
     #expect(traces.count == 0)
   }
 
-  @Test func ratesAreKeptAndTablesBounded() {
-    var buckets = Buckets(perSecond: 10, limit: 8)
-    var taken = (0..<100).map { _ in buckets.take(peer, at: instant(0)) }
-    #expect(taken.count { $0 } == 20)
-    taken = (0..<100).map { _ in buckets.take(peer, at: instant(1)) }
-    #expect(taken.count { $0 } == 10)
-    for number in 2..<100 { _ = buckets.take(address(number), at: instant(1)) }
-    #expect(buckets.count <= 8)
-    // Once they have filled up again, they make room.
-    expectSame(buckets.take(address(200), at: instant(100)), true)
+  @Test func workIsDoneAtItsRate() {
     var work = WorkAllowance(perSecond: 1_000)
-    taken = (0..<100).map { _ in work.take(500, at: instant(0)) }
+    let taken = (0..<100).map { _ in work.take(500, at: instant(0)) }
     #expect(taken.count { $0 } == 4)
     expectSame(work.take(500, at: instant(1)), true)
   }

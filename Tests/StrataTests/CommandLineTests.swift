@@ -189,8 +189,21 @@ import Testing
     #expect(strata(["--help"], colours: true).output.contains("\u{1b}[1mTo begin:\u{1b}[0m"))
   }
 
+  @Test("Wide letters count as two columns, marks as none") func wideText() {
+    #expect(columns(of: "plain") == 5 && columns(of: "漢字かな") == 8 && columns(of: "한글") == 4)
+    #expect(columns(of: "ｆｕｌｌ") == 8 && columns(of: "🎉👩‍👩‍👧") == 4 && columns(of: "é" + "e\u{301}\u{302}") == 2)
+    let lines = Table(rows: [["漢字", "x"], ["ab", "y"]]).lines(width: 80)
+    #expect(lines == ["漢字  x", "ab    y"])
+    #expect(cut("漢字漢字", 5) == "漢字" && cut("abc", 5) == "abc" && cut("", 0) == "")
+    #expect(clipped("漢字漢字", 6) == "漢字…" && clipped("漢字", 4) == "漢字")
+    #expect(wrapped("漢字漢字", width: 5) == ["漢字", "漢字"] && wrapped("漢", width: 1) == ["漢"])
+    // One letter with a heap of marks takes no more than its place.
+    #expect(cut("e" + String(repeating: "\u{301}", count: 500), 5).unicodeScalars.count <= 20)
+  }
+
   @Test("What a stranger says can't move the cursor") func harmlessText() {
     #expect(harmless("a\u{1b}[2Jb\u{202e}") == "a\\u{1b}[2Jb\\u{202e}")
+    #expect(oneLine("a\nb\tc\r\nd\u{9b}2J") == "a⏎b⇥c\\u{d}⏎d\\u{9b}2J")
     let said = strata("\u{1b}[2J")
     #expect(!said.errors.contains("\u{1b}"))
   }

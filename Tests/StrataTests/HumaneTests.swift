@@ -102,6 +102,13 @@ let noon = WallClock(
     #expect(line.bar(["path": "/x", "bytes": 10, "of": 40], width: 60)?.contains(" 25%  10 B of 40 B") == true)
     #expect(line.bar(["found": 5], width: 60) == nil && line.bar(["done": 5, "total": 0], width: 60) == nil)
     #expect(line.text(["found": 5, "name": "x"]) == "found 5, name x")
+    #expect(line.bar(["bytes": 10, "of": 40, "name": "a\nb\tc"], width: 60)?.hasSuffix("  a⏎b⇥c") == true)
+    // One line stays one, however wide its letters are.
+    let said = Said()
+    let wide = self.line(terminal: true, said)
+    wide.show(["bytes": 10, "of": 40, "name": .string(String(repeating: "漢", count: 80))])
+    let shown = said.errors.drop { $0 == "\r" || $0 == "\u{1b}" || $0 == "[" || $0 == "K" }
+    #expect(columns(of: String(shown)) <= 89, "\(columns(of: String(shown)))")
   }
 
   @Test("Where the rate isn't told it is measured") func measured() {

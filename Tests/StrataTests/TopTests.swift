@@ -37,6 +37,18 @@ import Testing
     return model.frame()
   }
 
+  @Test("Names of others stay in their rows") func strangeNames() {
+    var frame = Self.frame
+    for place in frame.neighbours.indices { frame.neighbours[place].name = "a\nb\tc\u{1b}[2J" }
+    var transfer = NodeSample.Transfer()
+    (transfer.name, transfer.state) = ("x\ny", "fetching\n\u{1b}[31m")
+    frame.transfers = [.init(node: "n\u{1b}]0;x\u{7}", transfer: transfer)]
+    for place in frame.nodes.indices { frame.nodes[place].name = "m\n\u{9b}2J" }
+    for row in TopView(clock: noon).rows(frame, width: 150, height: 40, program: "strata") {
+      #expect(row.text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f..<0xa0).contains($0.value) }, "\(row)")
+    }
+  }
+
   @Test("Metrics are read, with whatever stands in their labels") func metrics() {
     let (key, value) = MetricKey.parse(#"strata_x{layer="a\"b\\",type="c,d=\n"} 12.5"#) ?? (MetricKey(family: ""), 0)
     #expect(key == MetricKey(family: "strata_x", labels: ["layer": "a\"b\\", "type": "c,d=\n"]) && value == 12.5)

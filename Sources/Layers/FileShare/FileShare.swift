@@ -34,15 +34,12 @@ public final class FileShare: ProtocolLayer {
   let transfers: Transfers
   var library: Library
   var allowances = AnswerAllowances()
-  /// How many messages each neighbour has had taken since when.
-  var taken: [Address: Int] = [:]
-  var takenSince = Instant()
+  /// How many messages each neighbour may have taken.
+  var taken: RateLimiter
   var waitingShares: [WaitingShare] = []
   var listings: [Listing] = []
   var folders: [FolderFetch] = []
-  /// How many pages of lists were made since when.
-  var listed = 0
-  var listedSince = Instant()
+  var listBudget = ListBudget()
 
   /// The metrics of sharing.
   struct Counts {
@@ -84,6 +81,7 @@ public final class FileShare: ProtocolLayer {
     me = WireText(setup.nodeName)
     routing = setup.find(.routing)
     library = Library(limit: config.pieces)
+    taken = RateLimiter(perSecond: config.rate)
     counts = Counts(setup)
     transfers = Transfers(setup)
     setup.gauge("files", "Files that are shared.") { Double($0.library.count) }
@@ -123,6 +121,7 @@ public final class FileShare: ProtocolLayer {
 
   public func reconfigured(_ config: FileShareConfig, _ context: borrowing LayerContext<FileShare>) {
     self.config = config
+    taken.set(perSecond: config.rate)
     applyLimits(context)
   }
 }

@@ -34,8 +34,9 @@ public final class Search: ProtocolLayer {
   var searches: [OwnSearch] = []
   /// The floods that went to neighbours who may be Peersters, and answer as these do.
   var gateways: [TraceKey] = []
-  var queryLimits: Buckets
-  var answerLimits: Buckets
+  /// How many queries and answers each neighbour may have taken: so many a second, and twice as many at once.
+  var queryLimits: RateLimiter
+  var answerLimits: RateLimiter
   var work: WorkAllowance
   var reach = ReachAllowance()
   let counts: Counts
@@ -82,8 +83,8 @@ public final class Search: ProtocolLayer {
     routing = setup.find(.routing)
     traces = QueryTraces(limit: config.recent)
     cache = HitCache(limit: config.cache, age: config.cacheAge)
-    queryLimits = Buckets(perSecond: config.rate)
-    answerLimits = Buckets(perSecond: config.rate)
+    queryLimits = RateLimiter(perSecond: config.rate, burst: config.rate * 2)
+    answerLimits = queryLimits
     work = WorkAllowance(perSecond: config.scan.bytes)
     counts = Counts(setup)
     setup.gauge("files", "Local files that can be found.") { Double($0.index.count) }
@@ -130,8 +131,8 @@ public final class Search: ProtocolLayer {
     self.config = config
     traces.limit = max(4, config.recent)
     (cache.limit, cache.age) = (config.cache, config.cacheAge)
-    queryLimits.perSecond = Double(config.rate)
-    answerLimits.perSecond = Double(config.rate)
+    queryLimits.set(perSecond: config.rate, burst: config.rate * 2)
+    answerLimits.set(perSecond: config.rate, burst: config.rate * 2)
     work.perSecond = Double(config.scan.bytes)
   }
 

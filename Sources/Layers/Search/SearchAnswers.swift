@@ -87,7 +87,7 @@ extension Search {
       let meant = claims.filter { $0.isMeant(by: search.query) }
       if meant.isEmpty { continue }
       isWanted = true
-      deliver(meant, holder, to: search.id, isCached: false, context)
+      deliver(meant, holder, to: search.id, from: peer, isCached: false, context)
     }
     if !isWanted { isWanted = passToFlood(claims, holder, from: peer, context) }
     if !isWanted { counts.unasked.add() }
@@ -174,7 +174,7 @@ extension Search {
     let meant = all.filter { $0.isMeant(by: trace.query) }
     counts.unfit.add(UInt64(all.count - meant.count))
     if meant.isEmpty { return }
-    if trace.from == nil { return deliver(meant, holder, to: trace.id, isCached: hit.isCached, context) }
+    if trace.from == nil { return deliver(meant, holder, to: trace.id, from: peer, isCached: hit.isCached, context) }
     passBack(meant, holder, key, isCached: hit.isCached, context)
   }
 
@@ -204,6 +204,11 @@ extension Search {
   ) -> Bool {
     for key in gateways.reversed() {
       guard let trace = traces[key], trace.from != nil, trace.to.contains(peer) else { continue }
+      // To hold many files against many queries is work like any other done for others.
+      guard work.take(claims.count * trace.query.terms.count * 32, at: context.now) else {
+        counts.unsearched.add()
+        return false
+      }
       let meant = claims.filter { $0.isMeant(by: trace.query) }
       if meant.isEmpty { continue }
       var holder = holder
@@ -218,7 +223,8 @@ extension Search {
 
   /// Somebody has answered a search of ours.
   func deliver(
-    _ claims: [Claim], _ holder: Holder, to id: UInt64, isCached: Bool, _ context: borrowing LayerContext<Search>
+    _ claims: [Claim], _ holder: Holder, to id: UInt64, from peer: Address, isCached: Bool,
+    _ context: borrowing LayerContext<Search>
   ) {
     for claim in claims {
       var holder = holder
@@ -226,7 +232,8 @@ extension Search {
       remember(claim, holder, .number(id), isCached: isCached, context)
       counts.hits.add()
       guard let place = searches.firstIndex(where: { $0.id == id }) else { continue }
-      let outcome = searches[place].results.take(claim, holder, isAnswer: true, number: numbers.number(of: claim.root))
+      let outcome = searches[place].results.take(
+        claim, holder, isAnswer: true, from: peer, number: numbers.number(of: claim.root))
       guard outcome == .new || outcome == .changed, let file = searches[place].results[claim.root] else { continue }
       context.publish(
         SearchHit(

@@ -187,7 +187,7 @@ extension Search {
       }
     begin(
       OwnSearch(
-        id: max(1, context.random()), query: query, mode: input.mode ?? config.mode,
+        id: max(1, context.unguessable()), query: query, mode: input.mode ?? config.mode,
         deadline: context.now + (input.timeout ?? config.timeout), nextRing: nil, rings: rings,
         timeToLive: UInt32(input.ttl ?? config.timeToLive), enough: input.min ?? config.matches,
         endsAtFirst: input.first, limit: input.limit, call: call), context)

@@ -5,8 +5,7 @@ extension JSON {
   /// The value within one line.
   var inOneCell: String {
     switch self {
-    case .string(let text):
-      harmless(text).split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "⏎")
+    case .string(let text): oneLine(text)
     case .null: "-"
     case .bool(let value): value ? "yes" : "no"
     case .array(let elements):

@@ -1,7 +1,41 @@
 // Layout: text into lines and rows into columns that fit a width.
 
-/// How many columns a text takes; wide scripts count as one, which is near enough for names and numbers.
-func columns(of text: String) -> Int { text.count }
+/// How many columns a text takes on a terminal.
+func columns(of text: String) -> Int {
+  text.utf8.allSatisfy { $0 < 0x80 } ? text.utf8.count : text.reduce(0) { $0 + columns(of: $1) }
+}
+
+/// How many columns a letter takes with the marks on it: two in wide scripts, none for a mark by itself.
+private func columns(of letter: Character) -> Int {
+  guard let first = letter.unicodeScalars.first else { return 0 }
+  if isWide(first) || letter.unicodeScalars.contains("\u{fe0f}") { return 2 }
+  switch first.properties.generalCategory {
+  case .nonspacingMark, .enclosingMark: return 0
+  default: return 1
+  }
+}
+
+/// The scripts and signs to which terminals give two columns (Unicode's East Asian Width).
+private func isWide(_ scalar: Unicode.Scalar) -> Bool {
+  switch scalar.value {
+  case 0x1100...0x115f, 0x2e80...0x303e, 0x3041...0x4dbf, 0x4e00...0xa4cf, 0xa960...0xa97f, 0xac00...0xd7a3: true
+  case 0xf900...0xfaff, 0xfe30...0xfe6f, 0xff01...0xff60, 0xffe0...0xffe6: true
+  case 0x17000...0x18cff, 0x1b000...0x1b2ff, 0x20000...0x3fffd: true
+  default: scalar.properties.isEmojiPresentation
+  }
+}
+
+/// The beginning of a text that fits so many columns; of a letter with a heap of marks only the first are kept.
+func cut(_ text: String, _ width: Int) -> String {
+  var kept = ""
+  var room = width
+  for letter in text {
+    room -= columns(of: letter)
+    if room < 0 { break }
+    kept.unicodeScalars.append(contentsOf: letter.unicodeScalars.prefix(16))
+  }
+  return kept
+}
 
 /// A text broken at its spaces into lines of at most `width` columns; a longer word is broken too.
 ///
@@ -17,13 +51,14 @@ func wrapped(_ text: String, width: Int, keepsWords: Bool = false) -> [String] {
         lines.append(line)
         line = ""
       }
-      while columns(of: word) > width, !keepsWords {
+      while columns(of: word) > width, word.count > 1, !keepsWords {
         if !line.isEmpty {
           lines.append(line)
           line = ""
         }
-        lines.append(String(word.prefix(width)))
-        word = String(word.dropFirst(width))
+        let fits = max(1, cut(word, width).count)
+        lines.append(String(word.prefix(fits)))
+        word = String(word.dropFirst(fits))
       }
       line += line.isEmpty ? word : " " + word
     }
@@ -110,6 +145,15 @@ extension Console {
 
 /// A number of things, in words: `1 error`, `2 errors`.
 func counted(_ count: Int, _ noun: String) -> String { count == 1 ? "1 \(noun)" : "\(count) \(noun)s" }
+
+/// A text within one line, with what could move a terminal's cursor or colours made visible.
+func oneLine(_ text: String) -> String {
+  var result = ""
+  for scalar in harmless(text).unicodeScalars {
+    result += scalar == "\n" ? "⏎" : scalar == "\t" ? "⇥" : String(scalar)
+  }
+  return result
+}
 
 /// A text with what could move a terminal's cursor or colours made visible.
 func harmless(_ text: String) -> String {

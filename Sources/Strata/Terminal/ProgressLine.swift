@@ -71,7 +71,7 @@ final class ProgressLine {
     if let schema, !Amount.isTold(by: schema) { return showNews(json) }
     guard console.errorIsTerminal else { return console.write(text(json) + "\n", to: .error) }
     let line = bar(json, width: min(console.width - 1, 100)) ?? text(json)
-    console.write("\r\u{1b}[K" + line.prefix(max(10, console.width - 1)), to: .error)
+    console.write("\r\u{1b}[K" + cut(line, max(10, console.width - 1)), to: .error)
     isOpen = true
   }
 
@@ -113,7 +113,7 @@ final class ProgressLine {
     if let left, left > 0, left < 30 * 86_400 { facts.append("\(Units.seconds(max(1, left.rounded()))) left") }
     if let holders = json["holders"]?.integerValue { facts.append(counted(Int(holders), "holder")) }
     for name in ["state", "note", "path", "name"] {
-      if let word = json[name]?.stringValue, word != "fetching" { facts.append(harmless(word)) }
+      if let word = json[name]?.stringValue, word != "fetching" { facts.append(oneLine(word)) }
     }
     let about = facts.filter { !$0.isEmpty }.joined(separator: "  ")
     let room = max(10, min(30, width - columns(of: about) - 8))

@@ -21,6 +21,11 @@ struct TopTable {
   /// Rows that say that something is wrong.
   var bad: [Int] = []
 
+  /// A table in which each row stays one, whatever others call themselves and their files.
+  init(columns: [Column], rows: [[String]], bad: [Int] = []) {
+    (self.columns, self.rows, self.bad) = (columns, rows.map { $0.map(oneLine) }, bad)
+  }
+
   /// At most so many rows, with the title and, where some are left out, how many.
   func lines(width: Int, height: Int) -> [TopRow] {
     guard height > 0 else { return [] }
@@ -74,7 +79,7 @@ private func displayWidth(_ text: String) -> Int { columns(of: text) }
 
 /// A text that ends with a mark where it is cut.
 func clipped(_ text: String, _ width: Int) -> String {
-  columns(of: text) <= width ? text : String(text.prefix(max(0, width - 1))) + (width > 0 ? "…" : "")
+  columns(of: text) <= width ? text : cut(text, max(0, width - 1)) + (width > 0 ? "…" : "")
 }
 
 /// Draws frames.
@@ -149,11 +154,11 @@ struct TopView {
         node.isWell ? node.uptime.map { "up \(Units.seconds($0.rounded(.down)))" } ?? "" : node.state,
         node.memory.map(Units.bytes) ?? "",
       ]
-      left = facts.filter { !$0.isEmpty }.joined(separator: "  ")
+      left = facts.filter { !$0.isEmpty }.map(oneLine).joined(separator: "  ")
     } else {
       let well = frame.nodes.count(where: \.isWell)
       left = "\(counted(frame.nodes.count, "node")), \(well) running"
-      if let only, frame.nodes.indices.contains(only) { left += "  showing \(frame.nodes[only].name)" }
+      if let only, frame.nodes.indices.contains(only) { left += "  showing \(oneLine(frame.nodes[only].name))" }
     }
     let right = (isPaused ? "paused  " : "") + clock.time(clock.now())
     let name = "\(program) top  "
@@ -221,7 +226,7 @@ struct TopView {
         .init(title: "HEARD", rank: 2), .init(title: "IN", rank: 3), .init(title: "OUT", rank: 3),
       ],
       rows: frame.neighbours.map { neighbour in
-        let name = neighbour.name.isEmpty ? neighbour.address : harmless(neighbour.name)
+        let name = neighbour.name.isEmpty ? neighbour.address : neighbour.name
         return [
           several ? "\(neighbour.node) → \(name)" : name, neighbour.address,
           neighbour.roundTrip.map(Units.seconds) ?? "–",
@@ -241,7 +246,7 @@ struct TopView {
       rows: frame.transfers.map { item in
         let transfer = item.transfer
         return [
-          (several ? "\(item.node): " : "") + harmless(transfer.name), transfer.state,
+          (several ? "\(item.node): " : "") + transfer.name, transfer.state,
           transfer.amount.map { "\(Int($0.fraction * 100)) %" } ?? "–",
           transfer.amount.map { $0.isBytes ? Units.bytes($0.total) : Units.count($0.total) } ?? "–",
           transfer.rate.map { $0 > 0 ? Units.rate($0) : "·" } ?? "–",

@@ -60,14 +60,16 @@ public struct FolderList: Hashable, Sendable {
     guard entries.count <= Self.mostEntries else { return nil }
     var taken: Set<[UInt8]> = []
     var named: [FolderEntry] = []
+    // Of each beginning the next number: those before it are taken.
+    var numbers: [[UInt8]: Int] = [:]
     for entry in entries.sorted(by: { precedes($0.name, $1.name) }) {
       var entry = entry
       entry.name = SafeName(entry.name).text
-      var number = 2
       let stem = String(entry.name.unicodeScalars.prefix(50))
       while !taken.insert(Array(entry.name.utf8)).inserted {
+        let number = numbers[Array(stem.utf8), default: 2]
+        numbers[Array(stem.utf8)] = number + 1
         entry.name = SafeName("\(stem) (\(number))").text
-        number += 1
       }
       named.append(entry)
     }

@@ -143,7 +143,7 @@ extension FileShare: FilesService {
   }
   /// The file of this root.
   public func file(root: Hash256) -> HeldFile? {
-    for place in library.index.places(root: root) {
+    for place in library.index.places(root: root, limit: Library.mostTried) {
       guard let file = library.index[place], let folder = library.index.folder(file.folder),
         folder.key.share != Library.lists
       else { continue }

@@ -106,6 +106,8 @@ struct Library {
   var shares: [Share] = []
   var nextShare: Int32 = 1
   var nextNumber: UInt32 = 1
+  /// How many files of one root are tried, should the first be gone.
+  static let mostTried = 16
 
   /// Folders that wait to be looked through, with whether all below them are too.
   var scans: [(key: FolderKey, isFull: Bool)] = []

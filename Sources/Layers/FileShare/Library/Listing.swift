@@ -104,6 +104,27 @@ struct Listing {
   var due: Instant
 }
 
+/// How many pages of lists are made: each goes through all that is shared, so of much there are fewer.
+struct ListBudget {
+  private var spent = 0
+  private var since = Instant()
+  /// How many pages a second are made at the most, and how many files are gone through for them.
+  static let pages = 20
+  static let files = 400_000
+
+  /// Whether a page may be made that goes through so many files. The last one may overdraw, and is made up for.
+  mutating func take(files: Int, at now: Instant) -> Bool {
+    let seconds = Int((now - since).inSeconds)
+    if seconds > 0 {
+      spent = seconds > spent / Self.files ? 0 : spent - seconds * Self.files
+      since = now
+    }
+    guard spent < Self.files else { return false }
+    spent += max(files, Self.files / Self.pages)
+    return true
+  }
+}
+
 extension FileShare {
   static let mostListings = 64
 
@@ -129,7 +150,7 @@ extension FileShare {
     let empty = FileList(of: SafeName(name).text, total: 0, next: nil, shares: [], files: [])
     listings.append(
       Listing(
-        call: call, number: max(1, context.random()), of: WireText(name), below: input.below, limit: input.limit,
+        call: call, number: max(1, context.unguessable()), of: WireText(name), below: input.below, limit: input.limit,
         list: empty, next: UInt64(input.first), due: context.now))
     ask(listings.count - 1, context)
   }
@@ -166,12 +187,9 @@ extension FileShare {
     page.number = request.number
     guard maySee(origin) else {
       page.isRefused = true
-      return context.route(page, as: ListPage.field, to: origin)
+      return answer(page, to: origin, context)
     }
-    if context.now - listedSince >= .seconds(1) { (listed, listedSince) = (0, context.now) }
-    listed += 1
-    // A page goes through all that is shared, so they are few.
-    guard listed <= Self.mostPages else { return counts.refused.add() }
+    guard listBudget.take(files: library.count, at: context.now) else { return counts.refused.add() }
     var bytes = 0
     var place: UInt64 = 0
     forEachShared { file in
@@ -190,11 +208,20 @@ extension FileShare {
       return true
     }
     page.total = place
-    context.route(page, as: ListPage.field, to: origin)
+    answer(page, to: origin, context)
   }
 
-  /// How many pages a second are made.
-  static let mostPages = 20
+  /// Sends a page, unless the way leads to an address that hasn't shown that it receives: anybody may have said that
+  /// the asker is there.
+  private func answer(_ page: ListPage, to origin: WireText, _ context: borrowing LayerContext<FileShare>) {
+    guard let way = routing?.route(to: origin)?.nextHop else { return }
+    let bytes = page.encoded().count + Self.around(me, origin)
+    guard allowances.spend(bytes, on: standing(way, context), way) else {
+      counts.withheld.add()
+      return context.introduce(to: way)
+    }
+    context.route(page, as: ListPage.field, to: origin)
+  }
 
   /// Whether somebody may see what is shared here. A neighbour is who is reached without another in between.
   private func maySee(_ origin: WireText) -> Bool {
@@ -248,7 +275,7 @@ extension FileShare {
     listings[place].next = page.next
     listings[place].tries = 0
     // Another number, so that a late copy of this page isn't taken for the next.
-    listings[place].number = max(1, context.random())
+    listings[place].number = max(1, context.unguessable())
     listings[place].call.progress(
       ListProgress(files: listings[place].list.files.count, total: listings[place].list.total))
     ask(place, context)

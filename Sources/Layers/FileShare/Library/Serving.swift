@@ -67,7 +67,7 @@ extension FileShare {
   static let mostServing = 256
   static let mostOpen = 64
 
-  private func standing(
+  func standing(
     _ address: Address, _ context: borrowing LayerContext<FileShare>
   ) -> AnswerAllowances.Standing? {
     context.neighbour(address).map {
@@ -80,7 +80,7 @@ extension FileShare {
   // MARK: Requests
 
   func heardRequest(_ request: DataRequest, from peer: Address, _ context: borrowing LayerContext<FileShare>) {
-    guard mayTake(peer, context.now) else { return counts.refused.add() }
+    guard taken.take(peer, at: context.now) else { return counts.refused.add() }
     if request.destination == me { return serve(request, from: peer, context) }
     guard let (next, limit) = onward(request.destination, request.hopLimit, from: peer) else { return }
     var onward = request
@@ -90,7 +90,7 @@ extension FileShare {
   }
 
   func heardReply(_ reply: DataReply, from peer: Address, _ context: borrowing LayerContext<FileShare>) {
-    guard mayTake(peer, context.now) else { return counts.refused.add() }
+    guard taken.take(peer, at: context.now) else { return counts.refused.add() }
     if reply.destination == me {
       if !allowances.answer(peer, reply.hashValue) { takeReply(reply, from: peer, context) }
       return
@@ -108,18 +108,6 @@ extension FileShare {
     counts.forwarded.add()
   }
 
-  /// Whether a neighbour may have one more message taken this second.
-  private func mayTake(_ peer: Address, _ now: Instant) -> Bool {
-    if now - takenSince >= .seconds(1) {
-      taken = [:]
-      takenSince = now
-    }
-    let count = taken[peer] ?? 0
-    guard count < config.rate, count > 0 || taken.count < 4_096 else { return false }
-    taken[peer] = count + 1
-    return true
-  }
-
   /// Where a message goes on to, and with which hop limit; nil when its way ends here. It never goes back to where it
   /// came from, and a limit above 32 counts as 32.
   private func onward(_ destination: WireText, _ hopLimit: UInt32, from peer: Address) -> (Address, UInt32)? {
@@ -134,7 +122,7 @@ extension FileShare {
   // MARK: Answers
 
   /// The most bytes that a message has beside its data.
-  private static func around(_ origin: WireText, _ destination: WireText) -> Int {
+  static func around(_ origin: WireText, _ destination: WireText) -> Int {
     64 + origin.bytes.count + destination.bytes.count
   }
 
@@ -240,7 +228,7 @@ extension FileShare {
   private func challenge(_ address: Address, _ name: WireText, _ context: borrowing LayerContext<FileShare>) {
     guard !allowances.isChallenged(address) else { return }
     var bytes: [UInt8] = []
-    for _ in 0..<4 { withUnsafeBytes(of: context.random()) { bytes += $0 } }
+    for _ in 0..<4 { withUnsafeBytes(of: context.unguessable()) { bytes += $0 } }
     guard let hash = Hash256(bytes) else { return }
     let request = DataRequest(
       origin: me, destination: name, hopLimit: UInt32(config.hopLimit), hashValue: hash)

@@ -27,8 +27,9 @@ struct SharedFile: Sendable, Hashable {
   /// Under this its tree is kept; never given to another file.
   var number: UInt32
   var root: Hash256
-  /// The next file of the same root.
+  /// The next file of the same root, and the one before.
   fileprivate(set) var nextAlike: Int32 = -1
+  fileprivate var previousAlike: Int32 = -1
 
   init(folder: Int32, name: String, size: Int64, stamp: UInt64, chunkSize: Int, number: UInt32, root: Hash256) {
     self.folder = folder
@@ -75,11 +76,11 @@ struct SharedIndex {
   func place(number: UInt32) -> Int32? { byNumber[number] }
   /// A file of a root, the first that came.
   func place(root: Hash256) -> Int32? { byRoot[root] }
-  /// All files of a root.
-  func places(root: Hash256) -> [Int32] {
+  /// The files of a root, at most so many: there may be any number of empty ones.
+  func places(root: Hash256, limit: Int = .max) -> [Int32] {
     var found: [Int32] = []
     var next = byRoot[root] ?? -1
-    while next >= 0, let file = self[next] {
+    while found.count < limit, next >= 0, let file = self[next] {
       found.append(next)
       next = file.nextAlike
     }
@@ -143,10 +144,11 @@ struct SharedIndex {
       files.append(nil)
     }
     var file = file
-    file.nextAlike = -1
+    (file.nextAlike, file.previousAlike) = (-1, -1)
     if let first = byRoot[file.root] {
-      file.nextAlike = files[Int(first)]?.nextAlike ?? -1
+      (file.nextAlike, file.previousAlike) = (files[Int(first)]?.nextAlike ?? -1, first)
       files[Int(first)]?.nextAlike = place
+      if file.nextAlike >= 0 { files[Int(file.nextAlike)]?.previousAlike = place }
     } else {
       byRoot[file.root] = place
     }
@@ -166,13 +168,12 @@ struct SharedIndex {
       let (at, isThere) = search(file.name, in: folder)
       if isThere { folders[Int(file.folder)]?.files.remove(at: at) }
     }
-    if byRoot[file.root] == place {
-      byRoot[file.root] = file.nextAlike >= 0 ? file.nextAlike : nil
+    if file.previousAlike >= 0 {
+      files[Int(file.previousAlike)]?.nextAlike = file.nextAlike
     } else {
-      var before = byRoot[file.root] ?? -1
-      while before >= 0, let other = self[before], other.nextAlike != place { before = other.nextAlike }
-      if before >= 0 { files[Int(before)]?.nextAlike = file.nextAlike }
+      byRoot[file.root] = file.nextAlike >= 0 ? file.nextAlike : nil
     }
+    if file.nextAlike >= 0 { files[Int(file.nextAlike)]?.previousAlike = file.previousAlike }
     files[Int(place)] = nil
     byNumber[file.number] = nil
     freeFiles.append(place)

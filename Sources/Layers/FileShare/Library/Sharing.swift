@@ -190,7 +190,7 @@ extension FileShare {
           folder: scan.key, name: file.name, files: share.files, path: share.place(scan.key.path, file.name),
           size: file.size, stamp: file.stamp))
       library.shares[place].pending += 1
-      library.shares[place].bytes += file.size
+      library.shares[place].bytes = sum(library.shares[place].bytes, file.size)
     }
   }
 
@@ -269,6 +269,12 @@ extension FileShare {
     try context.storage.remove(LibraryStore.key(LibraryStore.file, number))
     try context.storage.remove(LibraryStore.key(LibraryStore.tree, number))
   }
+}
+
+/// A sum that stops at the largest number: files with holes may claim any size, and all together more than that.
+func sum(_ one: Int64, _ other: Int64) -> Int64 {
+  let (sum, isTooMuch) = one.addingReportingOverflow(other)
+  return isTooMuch ? .max : sum
 }
 
 extension TreeShape {

@@ -162,8 +162,8 @@ extension FileShare {
       for id in waitingShares[place].open {
         guard let share = library.share(id) else { continue }
         progress.files += share.filesDone
-        progress.bytes += share.bytesDone
-        progress.ofBytes += share.bytes
+        progress.bytes = sum(progress.bytes, share.bytesDone)
+        progress.ofBytes = sum(progress.ofBytes, share.bytes)
       }
       waitingShares[place].call.progress(progress)
     }

@@ -82,7 +82,7 @@ extension FileShare {
 
   private func done(_ work: HashWork, _ context: borrowing LayerContext<FileShare>) {
     if let share = library.sharePlace(work.folder.share) {
-      library.shares[share].bytesDone += work.size
+      library.shares[share].bytesDone = sum(library.shares[share].bytesDone, work.size)
       library.shares[share].filesDone += 1
     }
     settled(work.folder.share, context)
@@ -166,7 +166,9 @@ extension FileShare {
     switch hashes {
     case .success(let hashes?):
       large.take(hashes, at: start)
-      if let share = library.sharePlace(large.work.folder.share) { library.shares[share].bytesDone += Int64(count) }
+      if let share = library.sharePlace(large.work.folder.share) {
+        library.shares[share].bytesDone = sum(library.shares[share].bytesDone, Int64(count))
+      }
     case .success(nil):
       if !large.hasFailed { again(large.work) }
       large.hasFailed = true

@@ -31,7 +31,17 @@ struct ChunkMap: Sendable, Hashable {
   }
 
   /// Adds a run of chunks.
-  mutating func insert(_ chunks: Range<Int>) { for chunk in chunks.clamped(to: 0..<count) { insert(chunk) } }
+  mutating func insert(_ chunks: Range<Int>) {
+    let chunks = chunks.clamped(to: 0..<count)
+    var chunk = chunks.lowerBound
+    while chunk < chunks.upperBound {
+      let end = min((chunk | 63) + 1, chunks.upperBound)
+      let bits = (end - chunk == 64 ? UInt64.max : (1 << UInt64(end - chunk)) - 1) << UInt64(chunk & 63)
+      held += (bits & ~words[chunk >> 6]).nonzeroBitCount
+      words[chunk >> 6] |= bits
+      chunk = end
+    }
+  }
 
   /// Takes a chunk out.
   mutating func remove(_ chunk: Int) {
@@ -50,6 +60,18 @@ struct ChunkMap: Sendable, Hashable {
         chunk += rest.trailingZeroBitCount
         return chunk < count ? chunk : nil
       }
+      chunk = (chunk | 63) + 1
+    }
+    return nil
+  }
+
+  /// The first chunk at or after a place that is in another set of the same file and not in this one.
+  func firstMissing(from start: Int, in other: ChunkMap) -> Int? {
+    let end = min(count, other.count)
+    var chunk = max(0, start)
+    while chunk < end {
+      let rest = (other.words[chunk >> 6] & ~words[chunk >> 6]) >> UInt64(chunk & 63)
+      if rest != 0 { return chunk + rest.trailingZeroBitCount }
       chunk = (chunk | 63) + 1
     }
     return nil

@@ -157,11 +157,8 @@ struct ChunkScheduler: Sendable {
     if let urgent = nextUrgent(for: holding) { return urgent }
     guard let start = taken.first(false, from: cursor) else { return nil }
     cursor = start
-    guard let holding else {
-      guard let rarity else { return start }
-      return rarest(rarity) { _ in true }
-    }
-    return rarest(rarity ?? { _ in 1 }) { holding[$0] }
+    guard let rarity else { return holding.map { taken.firstMissing(from: start, in: $0) } ?? start }
+    return rarest(rarity, holding)
   }
 
   private func nextUrgent(for holding: ChunkMap?) -> Int? {
@@ -175,22 +172,22 @@ struct ChunkScheduler: Sendable {
     return nil
   }
 
-  /// Of the first free chunks of each stretch the one that the fewest hold.
-  private func rarest(_ rarity: (Int) -> Int, _ isThere: (Int) -> Bool) -> Int? {
+  /// Of the first free chunks of each of some stretches the one that the fewest hold.
+  private func rarest(_ rarity: (Int) -> Int, _ holding: ChunkMap?) -> Int? {
     var best: (chunk: Int, holders: Int)?
     var chunk = cursor
-    while let free = taken.first(false, from: chunk) {
-      if isThere(free) {
-        let holders = rarity(free)
-        if holders < best?.holders ?? .max { best = (free, holders) }
-        if holders <= 1 { break }
-        chunk = (free / runChunks + 1) * runChunks
-      } else {
-        chunk = free + 1
-      }
+    for _ in 0..<Self.mostStretches {
+      let next = holding.map { taken.firstMissing(from: chunk, in: $0) } ?? taken.first(false, from: chunk)
+      guard let free = next else { break }
+      let holders = rarity(free)
+      if holders < best?.holders ?? .max { best = (free, holders) }
+      if holders <= 1 { break }
+      chunk = (free / runChunks + 1) * runChunks
     }
     return best?.chunk
   }
+  /// Among how many stretches the rarest chunk is looked for: of a huge file not all, each time a chunk is asked for.
+  private static let mostStretches = 4_096
 
   private mutating func open(at first: Int, _ holding: ChunkMap?) {
     let end = min((first / runChunks + 1) * runChunks, chunkCount)

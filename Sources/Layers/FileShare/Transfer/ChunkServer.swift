@@ -30,16 +30,16 @@ struct ChunkServer {
   /// The most askers at a time, and the most units that one may have waiting: 32 MiB.
   static let mostAskers = 256
   static let mostUnits = 32 << 10
-  static let mostRequests = 4_096
+  static let mostRequests = 1_024
 
   /// How many requests wait.
   var waiting: Int { askers.reduce(0) { $0 + $1.requests.count } }
   var isEmpty: Bool { askers.isEmpty }
 
-  /// Queues a request; false when its asker has too much waiting already.
+  /// Queues a request, which names a range; false when its asker has too much waiting already.
   mutating func add(_ request: ServedRequest, for asker: Address) -> Bool {
-    guard !request.ranges.isEmpty else { return true }
     let units = request.ranges.reduce(0) { $0 + $1.count }
+    guard units > 0 else { return false }
     if let place = askers.firstIndex(where: { $0.address == asker }) {
       guard askers[place].units + units <= Self.mostUnits, askers[place].requests.count < Self.mostRequests else {
         return false
@@ -64,7 +64,8 @@ struct ChunkServer {
     let place = (next + step) % askers.count
     let asker = askers[place].address
     let request = askers[place].requests[0]
-    let range = request.ranges[0]
+    // A request always names a range.
+    guard let range = request.ranges.first else { return nil }
     let units = range.lowerBound..<min(range.upperBound, range.lowerBound + limit)
     askers[place].units -= units.count
     if units.upperBound < range.upperBound {

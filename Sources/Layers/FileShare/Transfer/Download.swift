@@ -19,6 +19,10 @@ final class Download {
   /// Who said how large the file is, where no link did. Until all is there nobody else is asked for the last chunk of a
   /// level, by which alone a wrong size shows: so it is known whose lie it was.
   var claimer: Int32?
+  /// Whether somebody says another size than the claimer.
+  var isContradicted = false
+  /// Why what was claimed last could not even be begun.
+  var trouble: String?
   /// Whether whoever has it is asked, not only whom the person named.
   var isOpenToAll = false
   /// When everybody was last thought of.
@@ -148,6 +152,7 @@ final class Download {
     var parts: [String] = []
     if banned > 0 { parts.append("\(banned) sent what is wrong and are asked no more") }
     if others > 0 { parts.append("\(others) bring nothing, and are asked again from time to time") }
+    if let trouble { parts.append(trouble) }
     return "it waits for a holder: " + (parts.isEmpty ? "none is known" : parts.joined(separator: "; "))
   }
 

@@ -12,14 +12,25 @@ extension FileShare {
     download.isStuck = false
     guard let descriptor = download.descriptor else {
       change(download, to: .locating, context)
-      for place in download.holders.indices { download.holders[place].askAgainAt = context.now }
+      for place in download.holders.indices where download.holders[place].stalls == 0 {
+        download.holders[place].askAgainAt = context.now
+      }
       return armTransfers(context)
     }
     do throws(FileError) {
       let source = try open(download, descriptor, context)
       change(download, to: .checking, context)
       look(through: source, download, context)
-    } catch { fail(download, error.message, context) }
+    } catch {
+      guard let id = download.claimer, error.kind == .full || error.kind == .refused else {
+        return fail(download, error.message, context)
+      }
+      // Nobody vouches for this size: another may say one that there is room for.
+      if let place = download.place(of: id) { download.holders[place].stall(at: context.now) }
+      download.trouble = error.message
+      forgetClaim(of: download)
+      begin(download, context)
+    }
   }
 
   private func open(
@@ -284,7 +295,48 @@ extension FileShare {
 
   // MARK: Locating
 
-  /// What a holder said of the file's size was wrong, or it left before all was there: ask others.
+  /// Who said how large the file is brings nothing, or what is wrong. Another who says the same answers for it from now
+  /// on. Without one, what is there is kept until somebody says otherwise, unless it was a lie.
+  func doubtClaim(of download: Download, _ context: borrowing LayerContext<FileShare>) {
+    guard let id = download.claimer else { return }
+    let others = download.holders.filter { $0.id != id && $0.state == .ready && !$0.isPlain }
+    if let other = others.first(where: \.holdsEnd) ?? others.first {
+      download.claimer = other.id
+      return
+    }
+    let isBanned = download.place(of: id).map { download.holders[$0].state == .banned } ?? false
+    if isBanned || download.isContradicted { return locateAgain(download, context) }
+    for place in download.holders.indices where download.holders[place].stalls == 0 {
+      download.holders[place].askAgainAt = context.now
+    }
+  }
+
+  /// Whether whoever said how large the file is brings something of it.
+  func hasClaimer(_ download: Download) -> Bool {
+    download.claimer.flatMap { download.place(of: $0) }.map { download.holders[$0].state == .ready } ?? false
+  }
+
+  /// Who says how large the file is has to bring the end of it; where it can't, another who says the same takes over.
+  func passClaimOn(of download: Download) {
+    guard let place = download.claimer.flatMap({ download.place(of: $0) }) else { return }
+    if download.holders[place].state == .ready, download.holders[place].holdsEnd { return }
+    let other = download.holders.first { $0.state == .ready && !$0.isPlain && $0.holdsEnd }
+    download.claimer = other?.id ?? download.claimer
+  }
+
+  private func forgetClaim(of download: Download) {
+    download.claimer = nil
+    download.isContradicted = false
+    download.descriptor = nil
+    download.path = ""
+    // What they said fits a size that isn't believed any more.
+    for place in download.holders.indices where download.holders[place].state == .ready {
+      download.holders[place].state = .asked
+      download.holders[place].holding = nil
+    }
+  }
+
+  /// What a holder said of the file's size is not believed any more: ask others.
   func locateAgain(_ download: Download, _ context: borrowing LayerContext<FileShare>) {
     guard let id = download.claimer else { return }
     if let place = download.place(of: id), download.holders[place].state == .banned {
@@ -294,9 +346,7 @@ extension FileShare {
     stop(download)
     source?.data.discard()
     source?.tree.discard()
-    download.claimer = nil
-    download.descriptor = nil
-    download.path = ""
+    forgetClaim(of: download)
     begin(download, context)
   }
 }

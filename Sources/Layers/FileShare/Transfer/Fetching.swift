@@ -50,7 +50,7 @@ extension FileShare {
     // One request a range or two: one that is lost doesn't take all with it.
     for start in stride(from: 0, to: units.count, by: 2) {
       let ranges = Array(units[start..<min(units.count, start + 2)])
-      let number = transfers.number(for: download, holder.id)
+      let number = transfers.number(for: download, holder.id, context)
       send(ranges, number, download, to: holder.address, context)
       download.holders[place].askedAgain(number, level: download.level, ranges, at: context.now)
       let bytes = download.scheduler.byteCount(of: ranges)
@@ -92,7 +92,7 @@ extension FileShare {
       return true
     }
     let bytes = download.scheduler.byteCount(of: ranges)
-    let number = transfers.number(for: download, holder.id)
+    let number = transfers.number(for: download, holder.id, context)
     send(ranges, number, download, to: holder.address, context)
     noteAsked(download, place, number, ranges, bytes, context)
     return true
@@ -170,13 +170,14 @@ extension FileShare {
     if !isTail || download.holders[place].silences > 0 { download.holders[place].window.timedOut(at: context.now) }
     download.holders[place].silences += 1
     guard download.holders[place].silences >= 3 else { return }
+    stalled(download, place, context)
+  }
+
+  /// A holder brings nothing of what it says it has: what it was asked for is asked of others.
+  private func stalled(_ download: Download, _ place: Int, _ context: borrowing LayerContext<FileShare>) {
     download.scheduler.release(download.holders[place].id)
-    download.holders[place].state = .away
-    // One that says what it has and brings nothing is asked ever more seldom.
-    let stalls = download.holders[place].stalls
-    download.holders[place].stalls += 1
-    download.holders[place].askAgainAt = context.now + .milliseconds(250) * (1 << min(stalls, 8))
-    if download.claimer == download.holders[place].id { locateAgain(download, context) }
+    download.holders[place].stall(at: context.now)
+    if download.claimer == download.holders[place].id { doubtClaim(of: download, context) }
   }
 
   func heardRefusal(
@@ -187,6 +188,7 @@ extension FileShare {
       download.holders[place].address == sender, let record = download.holders[place].take(number)
     else { return transfers.unasked.add() }
     giveUp([record], of: download, place)
+    download.holders[place].refusals += 1
     switch RangeRefusal.Reason(rawValue: refusal.reason) {
     case .unproven:
       context.introduce(to: sender)
@@ -195,12 +197,21 @@ extension FileShare {
       download.holders[place].window.timedOut(at: context.now)
       download.holders[place].restsUntil = context.now + .milliseconds(100)
     case .absent, nil:
+      // One that fetches the file itself may have more soon.
       download.scheduler.release(id)
       download.holders[place].state = .away
       download.holders[place].askAgainAt = context.now + .milliseconds(500)
+      if download.claimer == id { stalled(download, place, context) }
+    }
+    // One that claims a size is not waited for without end.
+    if download.claimer == id, let place = download.place(of: id), download.holders[place].refusals >= Self.mostRefusals
+    {
+      stalled(download, place, context)
     }
     armTransfers(context)
   }
+
+  private static let mostRefusals = 100
 
   // MARK: Checking and keeping
 
@@ -285,7 +296,7 @@ extension FileShare {
       HolderBanned(root: download.root, address: holder.address, name: holder.name, level: level, chunk: chunk),
       on: HolderBanned.port)
     context.log(.notice, "\(holder.address) sent a wrong chunk of \(download.root) and is asked no more for it")
-    if download.claimer == holder.id { locateAgain(download, context) }
+    if download.claimer == holder.id { doubtClaim(of: download, context) }
   }
 
   /// A level of hashes is whole: on to the one below.

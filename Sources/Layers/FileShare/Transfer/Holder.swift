@@ -64,6 +64,8 @@ struct Holder: Sendable {
   var questionTries = 0
   /// When it was asked again last for what is under way, without waiting for its loss.
   var repeatedAt: Instant
+  /// How often in a row it refused what was asked of it.
+  var refusals = 0
   /// How often it fell silent for good since it last brought a right chunk.
   var stalls = 0
   /// Of each hundredth of the file, how many chunks came from here.
@@ -81,6 +83,9 @@ struct Holder: Sendable {
     questionAskedAt = now
     repeatedAt = now
   }
+
+  /// Whether it says that it has the file's last chunk.
+  var holdsEnd: Bool { holding.map { $0[$0.count - 1] } ?? true }
 
   /// How many more bytes may be asked for.
   var room: Int { Int(window.window) - inFlight }
@@ -113,9 +118,13 @@ struct Holder: Sendable {
   /// New bytes of a request have come. Answers whether they were its last.
   mutating func arrived(_ place: Int, bytes: Int, at now: Instant) -> Bool {
     let isFull = Double(inFlight) > window.window / 2
-    lastArrival = now
-    silences = 0
-    hasGivenUpTail = false
+    // What comes once more is no news: else saying the same for ever would be enough to be waited for.
+    if bytes > 0 {
+      lastArrival = now
+      silences = 0
+      refusals = 0
+      hasGivenUpTail = false
+    }
     if !requests[place].isAnswered {
       requests[place].isAnswered = true
       window.answered(requests[place].mark, at: now)
@@ -158,6 +167,14 @@ struct Holder: Sendable {
   /// Whether nothing has come for so long that nothing will.
   func isSilent(at now: Instant) -> Bool {
     !requests.isEmpty && now - lastArrival > window.timeout * (1 << min(silences, 4))
+  }
+
+  /// It says what it has and doesn't bring it: it is asked again, ever more seldom.
+  mutating func stall(at now: Instant) {
+    state = .away
+    askAgainAt = now + .milliseconds(250) * (1 << min(stalls, 8))
+    stalls += 1
+    refusals = 0
   }
 
   /// Takes back all that was asked for.

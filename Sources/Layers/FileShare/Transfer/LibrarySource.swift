@@ -65,7 +65,7 @@ extension FileShare {
   func librarySource(
     _ root: Hash256, _ context: borrowing LayerContext<FileShare>
   ) -> (source: any PieceSource, name: String)? {
-    for place in library.index.places(root: root) {
+    for place in library.index.places(root: root, limit: Library.mostTried) {
       guard let file = library.index[place], let reference = reference(place, context) else { continue }
       if let known = library.open.first(where: { $0.number == file.number })?.source {
         if (try? known.isUnchanged()) == true { return (LibrarySource(known), file.name) }

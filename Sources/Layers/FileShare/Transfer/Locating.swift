@@ -16,12 +16,12 @@ extension FileShare {
     armTransfers(context)
   }
 
-  /// Whether there is room for one more holder: one that is banned, or else one that is away, gives up its place.
+  /// Whether there is room for one more holder: one that is banned, or else one that brings nothing, makes it.
   private func makeRoom(in download: Download) -> Bool {
     guard download.holders.count >= Transfers.mostHolders else { return true }
     guard
       let place = download.holders.firstIndex(where: { $0.state == .banned })
-        ?? download.holders.firstIndex(where: { $0.state == .away && $0.silences > 3 })
+        ?? download.holders.firstIndex(where: { $0.state != .ready && ($0.silences > 3 || $0.stalls > 1) })
     else { return false }
     giveUp(download.holders[place].takeAll(at: download.startedAt), of: download, place)
     if download.holders[place].state == .banned { download.note(liar: download.holders[place].address) }
@@ -103,7 +103,7 @@ extension FileShare {
     if download.holders[place].isPlain { return askPlainRoot(download, place, context) }
     // The same question until it is answered: a late answer is one too.
     if download.holders[place].question == 0 {
-      download.holders[place].question = context.random() | 1
+      download.holders[place].question = context.unguessable() | 1
       download.holders[place].questionAskedAt = context.now
       download.holders[place].questionTries = 0
     }
@@ -130,25 +130,32 @@ extension FileShare {
     }
     guard answer.chunkSize > 0, let size = Int64(exactly: answer.size),
       let claimed = FileDescriptor(
-        name: answer.name, size: size, chunkSize: Int(answer.chunkSize), root: answer.root)
+        name: answer.name, size: size, chunkSize: Int(answer.chunkSize), root: answer.root),
+      claimed.shape.chunkCount <= Self.mostChunks
     else {
       // It has nothing of the file, or says what can't be; it may have it later.
       if download.holders[place].state == .ready { download.scheduler.release(download.holders[place].id) }
       download.holders[place].state = .away
       return
     }
-    if let known = download.descriptor {
-      guard known.size == claimed.size, known.chunkSize == claimed.chunkSize else {
-        download.holders[place].state = .away
-        return
-      }
+    if let known = download.descriptor, known.size != claimed.size || known.chunkSize != claimed.chunkSize {
+      download.holders[place].state = .away
+      guard download.claimer != nil else { return }
+      download.isContradicted = true
+      if download.state == .fetching, !hasClaimer(download) { locateAgain(download, context) }
+      return
     }
     download.holders[place].holding =
       answer.isWhole ? nil : ChunkMap(lengths: answer.lengths, count: claimed.shape.chunkCount)
-    if !answer.isWhole, download.holders[place].holding == nil { download.holders[place].state = .away }
+    guard answer.isWhole || download.holders[place].holding != nil else {
+      download.holders[place].state = .away
+      return
+    }
     let wasReady = download.holders[place].state == .ready
     download.holders[place].state = .ready
     if !wasReady { download.holders[place].silences = 0 }
+    if download.claimer != nil, !hasClaimer(download) { download.claimer = download.holders[place].id }
+    passClaimOn(of: download)
     if download.descriptor == nil, download.state == .locating {
       download.descriptor = claimed
       download.claimer = download.holders[place].id

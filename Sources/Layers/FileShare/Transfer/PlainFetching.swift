@@ -42,7 +42,7 @@ extension FileShare {
         guard let bytes = try? source.hashes(level: download.level, chunk..<chunk + 1, root: download.root),
           let hash = Hash256(bytes)
         else { continue }
-        let number = transfers.number(for: download, holder.id)
+        let number = transfers.number(for: download, holder.id, context)
         download.plain.add(
           .init(hash: hash, number: number, holder: holder.id, level: download.level, chunk: chunk))
         noteAsked(

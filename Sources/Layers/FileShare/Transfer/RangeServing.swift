@@ -3,12 +3,15 @@ import PeersterVocabulary
 import StackCore
 
 extension FileShare {
-  /// What pieces of a file can be read from: the shared file, or one being fetched with the chunks that are there.
+  /// What pieces of a file can be read from: the shared file, or one being fetched with what is there of a level; nil
+  /// where that is all of it.
   func pieceSource(
-    _ root: Hash256, _ context: borrowing LayerContext<FileShare>
+    _ root: Hash256, level: Int = 0, _ context: borrowing LayerContext<FileShare>
   ) -> (source: any PieceSource, name: String, held: ChunkMap?)? {
     if let download = transfers.download(root), download.state == .fetching, let source = download.source {
-      return (source, download.name, download.level == 0 ? download.scheduler.held : ChunkMap(count: 0))
+      // The levels above are whole; of those below nothing is there yet but holes.
+      if level > download.level { return (source, download.name, nil) }
+      return (source, download.name, level == download.level ? download.scheduler.held : ChunkMap(count: 0))
     }
     return librarySource(root, context).map { ($0.source, $0.name, nil) }
   }
@@ -16,6 +19,7 @@ extension FileShare {
   func askedForHoldings(
     _ request: HoldingsRequest, from asker: Address, _ context: borrowing LayerContext<FileShare>
   ) {
+    guard taken.take(asker, at: context.now) else { return counts.refused.add() }
     var answer = Holdings(root: request.root, number: request.number)
     let isProven = context.neighbour(asker)?.isProven ?? false
     if !isProven { context.introduce(to: asker) }
@@ -42,7 +46,7 @@ extension FileShare {
       context.introduce(to: asker)
       return refuse(.unproven)
     }
-    guard let (source, _, held) = pieceSource(request.root, context),
+    guard let (source, _, held) = pieceSource(request.root, level: Int(request.level), context),
       let ranges = Self.ranges(of: request, source.shape, held)
     else { return refuse(.absent) }
     context.probePath(to: asker)
@@ -64,7 +68,7 @@ extension FileShare {
       let start = Int(request.ranges[pair])
       let end = start + Int(request.ranges[pair + 1])
       guard end <= units else { return nil }
-      if level == 0, let held {
+      if let held {
         let chunks = start / unitsInChunk...(end - 1) / unitsInChunk
         guard chunks.allSatisfy({ held[$0] }) else { return nil }
       }

@@ -69,7 +69,7 @@ struct RangeRequest: WireMessage, Hashable {
   }
 
   func check() throws(WireError) {
-    guard ranges.count % 2 == 0, level < 64 else { throw .badValue }
+    guard !ranges.isEmpty, ranges.count % 2 == 0, level < 64 else { throw .badValue }
     var total: UInt64 = 0
     for pair in stride(from: 0, to: ranges.count, by: 2) {
       guard ranges[pair] < 1 << 41, ranges[pair + 1] > 0, ranges[pair + 1] <= UInt64(Self.mostUnits) else {

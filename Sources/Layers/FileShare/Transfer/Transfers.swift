@@ -7,7 +7,6 @@ final class Transfers {
   var downloads: [Download] = []
   /// Of each request under way, whose it is.
   var requests: [UInt32: (download: Download, holder: Int32)] = [:]
-  var lastNumber: UInt32 = 0
   var down = TokenBucket(rate: 0, at: Instant(nanoseconds: 0))
   var server = ChunkServer()
   /// Files that were fetched since the node started, still served; the oldest go first.
@@ -46,11 +45,13 @@ final class Transfers {
   /// The download of a root.
   func download(_ root: Hash256) -> Download? { downloads.first { $0.root == root } }
 
-  /// A number for a request, which is under way from now on.
-  func number(for download: Download, _ holder: Int32) -> UInt32 {
-    repeat { lastNumber &+= 1 } while requests[lastNumber] != nil
-    requests[lastNumber] = (download, holder)
-    return lastNumber
+  /// A number for a request, which is under way from now on. No holder can tell another's from its own, or it could
+  /// write noise in that one's name.
+  func number(for download: Download, _ holder: Int32, _ context: borrowing LayerContext<FileShare>) -> UInt32 {
+    var number: UInt32
+    repeat { number = UInt32(truncatingIfNeeded: context.unguessable()) } while requests[number] != nil
+    requests[number] = (download, holder)
+    return number
   }
 }
 
@@ -80,7 +81,6 @@ extension FileShare {
 
   /// Takes up the downloads that were not over.
   func startTransfers(_ context: borrowing LayerContext<FileShare>) {
-    transfers.lastNumber = UInt32(truncatingIfNeeded: context.random())
     transfers.server.token = context.random()
     applyLimits(context)
     do {

@@ -6,16 +6,16 @@ import StackCore
 struct ByteSearch: Sendable {
   let needle: [UInt8]
   /// For each length that has matched, how much of it still does when the next byte doesn't.
-  private let fallback: [Int]
+  private let fallback: [UInt32]
 
   init(_ needle: [UInt8]) {
     self.needle = needle
-    var fallback = [0]
+    var fallback: [UInt32] = [0]
     var length = 0
     for place in needle.indices.dropFirst() {
-      while length > 0, needle[place] != needle[length] { length = fallback[length - 1] }
+      while length > 0, needle[place] != needle[length] { length = Int(fallback[length - 1]) }
       if needle[place] == needle[length] { length += 1 }
-      fallback.append(length)
+      fallback.append(UInt32(length))
     }
     self.fallback = fallback
   }
@@ -80,7 +80,7 @@ struct ByteSearch: Sendable {
     var matched = 0
     var place = from
     while place < to {
-      while matched > 0, needle[matched] != text[place] { matched = fallback[matched - 1] }
+      while matched > 0, needle[matched] != text[place] { matched = Int(fallback[matched - 1]) }
       if needle[matched] == text[place] { matched += 1 }
       place += 1
       if matched == needle.count { return place - matched }

@@ -9,8 +9,12 @@ struct Glob: Sendable {
   /// The most bytes in a folded pattern, stars that follow a star not counted: bits of the number, less one.
   static let most = 126
 
-  /// For each byte, the places whose step it makes, and those at which it may be stayed.
+  /// For each byte its kind, and for each kind the places whose step it makes: most bytes make the same, and a query is
+  /// kept for a while.
+  private let kinds: [UInt8]
   private let steps: [UInt128]
+  /// How many bytes the two take.
+  var tableBytes: Int { kinds.count + steps.count * 16 }
   /// Places that stay for any byte: stars.
   private let stars: UInt128
   /// Places just after a question mark: they stay while its character goes on.
@@ -44,7 +48,15 @@ struct Glob: Sendable {
         runs[runs.count - 1].append(byte)
       }
     }
-    (self.steps, self.stars, self.marks, start, end) = (steps, stars, marks, 1, UInt128(1) << UInt128(place))
+    var kinds: [UInt8] = []
+    var distinct: [UInt128] = []
+    for step in steps {
+      let kind = distinct.firstIndex(of: step) ?? distinct.count
+      if kind == distinct.count { distinct.append(step) }
+      kinds.append(UInt8(kind))
+    }
+    (self.kinds, self.steps, self.stars, self.marks) = (kinds, distinct, stars, marks)
+    (start, end) = (1, UInt128(1) << UInt128(place))
     literal = runs.max { $0.count < $1.count } ?? []
   }
 
@@ -56,7 +68,7 @@ struct Glob: Sendable {
     var state = start
     for byte in name {
       let stays = stars | (Self.goesOn(byte) ? marks : 0)
-      state = (state << 1) & steps[Int(byte)] | state & stays
+      state = (state << 1) & steps[Int(kinds[Int(byte)])] | state & stays
       if state == 0 { return false }
     }
     return state & end != 0

@@ -1,43 +1,5 @@
-// RateLimits: what each neighbour may ask of us, and what an address may be sent before it has shown that it receives.
+// RateLimits: what may be spent on others' queries, and what an address that has shown nothing may be sent.
 import StackCore
-
-/// A bucket of so many a second for each of a bounded number of neighbours.
-struct Buckets {
-  private struct Bucket {
-    var left: Double
-    var at: Instant
-  }
-  private var buckets: [Address: Bucket] = [:]
-  /// How many a second; twice as many at once.
-  var perSecond: Double
-  let limit: Int
-
-  init(perSecond: Int, limit: Int = 4_096) {
-    (self.perSecond, self.limit) = (Double(perSecond), limit)
-  }
-
-  var count: Int { buckets.count }
-
-  /// Takes one out of a neighbour's bucket; false when it is empty, or there is no room for another neighbour.
-  mutating func take(_ peer: Address, at now: Instant) -> Bool {
-    if buckets[peer] == nil, buckets.count >= limit {
-      // Full buckets say nothing that a new one wouldn't.
-      let burst = perSecond * 2
-      let rate = perSecond
-      buckets = buckets.filter { $0.value.left + (now - $0.value.at).inSeconds * rate < burst }
-      if buckets.count >= limit { return false }
-    }
-    var bucket = buckets[peer] ?? Bucket(left: perSecond * 2, at: now)
-    bucket.left = min(perSecond * 2, bucket.left + max(0, (now - bucket.at).inSeconds) * perSecond)
-    bucket.at = now
-    let isEnough = bucket.left >= 1
-    if isEnough { bucket.left -= 1 }
-    buckets[peer] = bucket
-    return isEnough
-  }
-
-  mutating func forget(_ peer: Address) { buckets[peer] = nil }
-}
 
 /// What may be spent on others' queries: so many bytes looked through a second, saved up for two.
 struct WorkAllowance {

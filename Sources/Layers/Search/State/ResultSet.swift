@@ -6,21 +6,23 @@ import StackCore
 struct FoundFile: Sendable {
   var number: Int
   var claim: Claim
+  /// Which neighbour told of it first; nobody when it was known before.
+  var from: Address?
   var holders: [Holder] = []
   /// Whether it is held here, and whether anybody has answered for it in this search.
   var isLocal = false
   var isAnswered = false
-
   /// What all holders have together.
-  var held: HeldChunks {
-    holders.reduce(.ranges([])) { $0.union($1.held, of: claim.chunkCount) }
-  }
+  var held = HeldChunks.ranges([])
 }
 
 /// The files that a search has found, bounded, in the order in which they were first heard of.
 struct ResultSet: Sendable {
   private(set) var files: [FoundFile] = []
   private var places: [Hash256: Int] = [:]
+  /// How many of the files each neighbour told of first, and which told of the most; only looked up.
+  private var parts: [Address: Int] = [:]
+  private var largest: Address?
   /// The most files of a search, and holders of a file.
   static let mostFiles = 1_000
   static let mostHolders = 64
@@ -34,9 +36,9 @@ struct ResultSet: Sendable {
 
   subscript(_ root: Hash256) -> FoundFile? { places[root].map { files[$0] } }
 
-  /// Takes a claim; `number` is the file's number should it be new here.
+  /// Takes a claim that a neighbour has brought; `number` is the file's number should it be new here.
   mutating func take(
-    _ claim: Claim, _ holder: Holder?, isAnswer: Bool, number: @autoclosure () -> Int
+    _ claim: Claim, _ holder: Holder?, isAnswer: Bool, from peer: Address? = nil, number: @autoclosure () -> Int
   ) -> Outcome {
     var outcome = Outcome.known
     let place: Int
@@ -44,10 +46,11 @@ struct ResultSet: Sendable {
       place = known
       merge(claim, place, &outcome)
     } else {
-      guard files.count < Self.mostFiles else { return .refused }
+      guard files.count < Self.mostFiles || makeRoom(for: peer) else { return .refused }
       place = files.count
       places[claim.root] = place
-      files.append(FoundFile(number: number(), claim: claim))
+      files.append(FoundFile(number: number(), claim: claim, from: peer))
+      if let peer { count(peer, 1) }
       outcome = .new
     }
     if let holder {
@@ -66,6 +69,28 @@ struct ResultSet: Sendable {
     return outcome
   }
 
+  private mutating func count(_ peer: Address, _ change: Int) {
+    parts[peer, default: 0] += change
+    if part(peer) > part(largest) { largest = peer }
+  }
+
+  private func part(_ peer: Address?) -> Int { peer.flatMap { parts[$0] } ?? 0 }
+
+  /// The newest file of whoever told of the most gives way to one who told of less: so nobody fills the room with files
+  /// that nobody has.
+  private mutating func makeRoom(for peer: Address?) -> Bool {
+    guard let from = largest, part(peer) + 1 < part(from),
+      let place = files.lastIndex(where: { $0.from == from && !$0.isLocal })
+    else { return false }
+    let gone = files.remove(at: place)
+    places[gone.claim.root] = nil
+    if full.remove(gone.claim.root) != nil { fullMatches -= 1 }
+    for later in place..<files.count { places[files[later].claim.root] = later }
+    count(from, -1)
+    for file in files where part(file.from) > part(largest) { largest = file.from }
+    return true
+  }
+
   /// What one holder didn't tell, another may. Of two that contradict, the first is believed: a root has one size.
   private mutating func merge(_ claim: Claim, _ place: Int, _ outcome: inout Outcome) {
     guard files[place].claim.size == nil, let size = claim.size else { return }
@@ -73,6 +98,7 @@ struct ResultSet: Sendable {
     files[place].claim.chunkSize = claim.chunkSize
     files[place].claim.chunkCount = claim.chunkCount
     if files[place].claim.path == nil { files[place].claim.path = claim.path }
+    files[place].held = files[place].holders.reduce(.ranges([])) { $0.union($1.held, of: claim.chunkCount) }
     outcome = .changed
   }
 
@@ -87,6 +113,7 @@ struct ResultSet: Sendable {
       guard files[place].holders.count < Self.mostHolders else { return }
       files[place].holders.append(holder)
     }
+    files[place].held = files[place].held.union(holder.held, of: files[place].claim.chunkCount)
     if outcome == .known { outcome = .changed }
   }
 }
