@@ -80,6 +80,16 @@ import Testing
     #expect(isFetched(swarm, within: .seconds(30)), "\(swarm.progress(1)?["bytes"] ?? .null)")
   }
 
+  /// Even where the hashes fit what it says, since only the last chunk would show the lie.
+  @Test func aClaimerOfAnotherEndBlocksNothing() throws {
+    let (swarm, liar, file) = try stage(size: 500_000, seed: 39)
+    liar.brings = .hashes(try #require(MerkleTree(of: swarm.content)))
+    liar.lengths = []
+    liar.says(try claim(500_100, of: file))
+    begin(swarm, file)
+    #expect(isFetched(swarm, within: .seconds(30)), "\(swarm.progress(1)?["bytes"] ?? .null)")
+  }
+
   /// Where several say the same, one that leaves takes nothing of what is there with it.
   @Test func whoClaimedTheSizeMayLeave() throws {
     var link = LinkSettings()

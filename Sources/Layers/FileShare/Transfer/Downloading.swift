@@ -311,15 +311,15 @@ extension FileShare {
     }
   }
 
-  /// Whether whoever said how large the file is brings something of it.
+  /// Whether whoever said how large the file is can show it.
   func hasClaimer(_ download: Download) -> Bool {
-    download.claimer.flatMap { download.place(of: $0) }.map { download.holders[$0].state == .ready } ?? false
+    guard let place = download.claimer.flatMap({ download.place(of: $0) }) else { return false }
+    return download.holders[place].state == .ready && download.holders[place].holdsEnd
   }
 
   /// Who says how large the file is has to bring the end of it; where it can't, another who says the same takes over.
   func passClaimOn(of download: Download) {
-    guard let place = download.claimer.flatMap({ download.place(of: $0) }) else { return }
-    if download.holders[place].state == .ready, download.holders[place].holdsEnd { return }
+    guard download.claimer != nil, !hasClaimer(download) else { return }
     let other = download.holders.first { $0.state == .ready && !$0.isPlain && $0.holdsEnd }
     download.claimer = other?.id ?? download.claimer
   }

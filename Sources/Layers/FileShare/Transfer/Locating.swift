@@ -142,8 +142,12 @@ extension FileShare {
       download.holders[place].state = .away
       guard download.claimer != nil else { return }
       download.isContradicted = true
-      if download.state == .fetching, !hasClaimer(download) { locateAgain(download, context) }
-      return
+      guard download.state == .fetching, !hasClaimer(download) else { return }
+      // Who can't show what it claims is asked later than the others.
+      if let claimer = download.claimer.flatMap({ download.place(of: $0) }), download.holders[claimer].state == .ready {
+        download.holders[claimer].stall(at: context.now)
+      }
+      return locateAgain(download, context)
     }
     download.holders[place].holding =
       answer.isWhole ? nil : ChunkMap(lengths: answer.lengths, count: claimed.shape.chunkCount)
