@@ -61,10 +61,10 @@ final class DiskWritable: WritableFile {
   /// The open file; nil once committed or discarded.
   private let file: Mutex<Descriptor?>
   /// The same file, open a second time, for writing past the kernel's cache; nil for small files, and where the file
-  /// system can't. What comes from the network a second time slower than a disk takes it only costs others their cache.
+  /// system can't.
   private let direct: Descriptor?
-  /// Held while the disk takes blocks. A file that grows takes them one after the other anyhow, and the kernel's own lock
-  /// would have those that wait for it keep a core busy.
+  /// Held while the disk takes blocks. A file that grows takes them one after the other anyhow, and the kernel's own
+  /// lock would have those that wait for it keep a core busy.
   private let turn = Lock()
   /// Held together by reads, writes and syncs, which don't wait for each other, and alone by what ends the file: so no
   /// job still writes to a file that another thread is giving its name.

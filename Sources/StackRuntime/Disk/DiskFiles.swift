@@ -72,8 +72,8 @@ public final class DiskFiles: LayerFiles {
     return DiskWritable(file, direct: direct, at: place, temporary: part)
   }
 
-  /// Files from this size on are written past the kernel's cache, where whole blocks are: they would drive out of it what
-  /// others use, and cost a copy.
+  /// Files from this size on are written past the kernel's cache, where whole blocks are: they would drive out of it
+  /// what others use, and cost a copy.
   private static let largeFile: Int64 = 16 << 20
 
   public func makeDirectory(_ path: String) throws(FileError) {

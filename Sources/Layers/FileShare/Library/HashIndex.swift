@@ -36,7 +36,13 @@ struct HashIndex {
   /// Of pieces of one content (a file of zeros has many) so many are kept.
   static let mostAlike = 4
 
-  init(limit: Int) { self.limit = limit }
+  /// What decides, besides a hash, where it stands.
+  private let salt: UInt64
+
+  init(limit: Int, salt: UInt64 = 0) {
+    self.limit = limit
+    self.salt = salt
+  }
 
   /// The bytes it takes.
   var bytes: Int { keys.count * 16 }
@@ -45,9 +51,9 @@ struct HashIndex {
     hash.withBytes { $0.loadUnaligned(as: UInt64.self) }
   }
 
-  /// A hash's bytes are even already; but who chooses files could choose them alike.
+  /// A hash's bytes are even already; but who chooses files could choose them alike, if nothing here were secret.
   private func start(_ key: UInt64) -> Int {
-    var mixed = key &* 0x9E37_79B9_7F4A_7C15
+    var mixed = (key ^ salt) &* 0x9E37_79B9_7F4A_7C15
     mixed ^= mixed >> 32
     return Int(truncatingIfNeeded: mixed) & (keys.count - 1)
   }

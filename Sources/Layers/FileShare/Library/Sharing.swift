@@ -12,6 +12,7 @@ extension FileShare {
 
   /// Takes up what was shared in the last run.
   func startSharing(_ context: borrowing LayerContext<FileShare>) {
+    library.pieces = HashIndex(limit: config.pieces, salt: context.unguessable())
     for id in [Library.fetched, Library.lists] {
       library.shares.append(
         Share(id: id, path: "", name: "", isFolder: true, isKept: true, files: context.files, watch: nil))
