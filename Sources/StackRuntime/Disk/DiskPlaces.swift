@@ -57,7 +57,11 @@ final class Descriptor: Sendable {
       let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
       let got = cfiles_read_now(number, rest.baseAddress, rest.count, offset + Int64(done))
       if got == 0 { break }
-      if got > 0 { done += got } else if errno == EAGAIN { return nil } else if errno != EINTR {
+      if got > 0 {
+        done += got
+      } else if errno == EAGAIN {
+        return nil
+      } else if errno != EINTR {
         throw FileError(errno: errno, path)
       }
     }
