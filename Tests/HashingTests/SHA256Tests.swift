@@ -52,7 +52,7 @@ import Testing
   private static func long(_ way: Int32, _ pieces: [[UInt8]]) -> [Hash256]? {
     var hashes = [UInt8](repeating: 0, count: pieces.count * 32)
     // One more, so that there is an address where all pieces are empty.
-    let all = pieces.flatMap { $0 } + [0]
+    let all: [UInt8] = Array(pieces.joined()) + [0]
     let done = all.withUnsafeBufferPointer { bytes in
       var place = 0
       let starts: [UnsafePointer<UInt8>?] = pieces.map { piece in

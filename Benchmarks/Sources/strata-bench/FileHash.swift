@@ -115,6 +115,29 @@ func fileHashing(runs: Int) -> [Figure] {
   return [both, ratio]
 }
 
+/// Chunks of each size hashed on one core, from memory: GB/s, beside those of 8 KiB.
+func chunkHashing(runs: Int) -> [Figure] {
+  let bytes = [UInt8](repeating: 7, count: 1 << 20)
+  func rate(_ chunkSize: Int) -> Double {
+    var room = [UInt8](repeating: 0, count: bytes.count / chunkSize * 32)
+    let start = monotonicNanoseconds()
+    let rounds = 256
+    for _ in 0..<rounds {
+      bytes.withUnsafeBytes { buffer in
+        room.withUnsafeMutableBytes { SHA256.hashChunks(of: buffer, chunkSize: chunkSize, into: $0) }
+      }
+    }
+    return Double(rounds * bytes.count) / Double(monotonicNanoseconds() - start)
+  }
+  return [4, 8, 16, 32, 64].map { kib in
+    compare("hash.chunk\(kib)KiB.GBps", unit: "GB/s on one core, beside 8 KiB", runs: runs) {
+      rate(kib << 10)
+    } _: {
+      rate(8 << 10)
+    }
+  }
+}
+
 /// 100,000 small files, shared by command and as the folder that is always shared: how long until all are, what the
 /// node takes in memory, and how long it searches among them; each in a process of its own.
 func manyFiles() -> [Figure] {

@@ -67,14 +67,16 @@ func playResumeFetch(_ role: [String]) throws {
     switch json["state"]?.stringValue {
     case "fetching": isFetching = true
     case "finished": isOver = true
-    case "failed": fatalError("the download has failed: \(json["note"]?.stringValue ?? "")")
+    case "failed":
+      say("the download has failed: \(json["note"]?.stringValue ?? "")")
+      exit(1)
     default: break
     }
   }
   node.start()
   if node.ask("fileshare", "downloads")["downloads"]?.arrayValue?.isEmpty ?? true {
     let input: JSON = ["file": .string(role[3]), "from": .string("127.0.0.1:\(role[2])"), "to": .string(role[4])]
-    node.call("fileshare", "download", input) { if case .failed(let error) = $0 { fatalError("\(error)") } }
+    node.call("fileshare", "download", input) { if case .failed(let error) = $0 { say("\(error)") } }
   }
   let (fetched, wasted) = (node.counter("fetchedBytes"), node.counter("wastedBytes"))
   var heldAt: Instant?
@@ -158,6 +160,7 @@ private func fetchKilled(
   for kill in 0...kills {
     let ledger = Ledger(ledgerPath, isNew: true)
     let child = Child(["resume-fetch", data, giver.port, giver.link, target, ledgerPath])
+    var isGone = false
     if kill < kills {
       // One in five in the midst of its start, the others once so much more has come: on the average, the kills are
       // spread over the whole file.
@@ -167,13 +170,23 @@ private func fetchKilled(
       let wanted = isEarly ? 0 : UInt64(max(0, left * share))
       let end = monotonicNanoseconds() + (isEarly ? Int64(random.next(below: 100_000_000)) : 120_000_000_000)
       while monotonicNanoseconds() < end, isEarly || ledger.fetched < max(1, wanted) {
-        if waitpid(child.pid, nil, WNOHANG) != 0 { break }
+        if waitpid(child.pid, nil, WNOHANG) != 0 {
+          isGone = true
+          break
+        }
         usleep(200)
       }
-      if !isEarly, ledger.fetched < max(1, wanted) { result.failures.append("kill \(kill): it brings nothing") }
-      Glibc.kill(child.pid, SIGKILL)
+      if !isEarly, ledger.fetched < max(1, wanted) { result.failures.append("kill \(kill): it brings too little") }
+      if !isGone { Glibc.kill(child.pid, SIGKILL) }
     }
+    let said = child.available()
+    if !said.isEmpty { result.failures.append("kill \(kill): \(said)") }
     child.join()
+    if getenv("RESUME_TRACE") != nil {
+      say(
+        "  life \(kill): found \(ledger.found ?? -1), fetched \(ledger.fetched), held \(ledger.held), sent "
+          + "\(giver.sent - sentBefore)")
+    }
     if ledger.fetched == 0 { result.early += 1 }
     result.fetched += ledger.fetched + ledger.wasted
     // What was told as there before the kill is there after it.

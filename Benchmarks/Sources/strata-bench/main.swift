@@ -68,7 +68,10 @@ if wanted("node.idle.residentMiB", "node.idle.wakeupsPerSecond") { for figure in
 if wanted("fileshare.hash.GBps", "fileshare.hash.vsLibrary.ratio") {
   for figure in fileHashing(runs: runs) { add(figure) }
 }
-if wanted("fileshare.share100k.seconds") { for figure in manyFiles() { add(figure) } }
+if wanted("hash.chunk") { for figure in chunkHashing(runs: runs) { add(figure) } }
+if wanted("fileshare.share100k", "fileshare.watch100k", "fileshare.search100k") {
+  for figure in manyFiles() { add(figure) }
+}
 if wanted("fileshare.bottleneck") { for figure in bottleneckFigures() { add(figure) } }
 // Gossip: in simulation, and with real nodes.
 if wanted("gossip.tree.payloadPerNode", "gossip.spread") { for figure in rumorTable() { add(figure) } }
@@ -82,7 +85,7 @@ if wanted("gossip.20nodes", "gossip.tree.20nodes") { for figure in crowdFigures(
 if wanted("gossip.log.1M") { for figure in logFigures(runs: runs) { add(figure) } }
 
 for figure in searchFigures(
-  reach: wanted("search.flood.reach"), costs: wanted("search.ring.costs"),
+  reach: wanted("search.flood.reach"), costs: wanted("search.ring.costs", "search.cost"),
   local: wanted("search.local.milliseconds", "search.index.mib"))
 { add(figure) }
 
