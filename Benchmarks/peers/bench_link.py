@@ -174,13 +174,13 @@ def measure(strata, folder, wanted):
     figures = []
     missing = kernel_has_netem()
     if missing:
-        print(f"The kernel neither delays nor loses packets here, so the links with a delay are made by TUN devices and "
-              f"a process between them, and the kernel's own link has none: {missing}", flush=True)
+        print("The kernel neither delays nor loses packets here, so the links with a delay are made by TUN devices "
+              f"and a process between them, and the kernel's own link has none: {missing}", flush=True)
     kinds = [("veth", lambda spaces, rate, queue, delay: KernelLink(spaces, rate, queue, 0 if missing else delay))]
     if missing:
         kinds.append(("tun", RelayedLink))
     sources = [random_file(folder, name, int(RATE * (SECONDS + WARM_UP + 10))) for name in ("one", "two")]
-    print(f"5 MB/s, round trips of 40 ms where the link has a delay; {SECONDS:.0f} s each after {WARM_UP:.0f}; {load()}")
+    print(f"5 MB/s, round trips of 40 ms where the link has a delay; {SECONDS:.0f} s after {WARM_UP:.0f}; {load()}")
     print(f"{'link':8}{'beside':8}{'queue, 40 ms':14}{'downloads':16}{'TCP':8}{'all':8}Jain")
     for kind, make in kinds:
         for control in ("reno", "cubic"):
@@ -197,7 +197,7 @@ def measure(strata, folder, wanted):
     name = "fileshare.link.lossy.share"
     if wanted in name:
         share, tcp = lossy(strata, RelayedLink if missing else KernelLink, random_file(folder, "lossy", 100_000_000))
-        print(f"5 % lost each way, 40 ms, 100 Mbit/s: {share:.3f} of the link for 100 MB, CUBIC beside nobody {tcp:.3f}")
+        print(f"5 % lost each way, 40 ms, 100 Mbit/s: {share:.3f} of the link for 100 MB, CUBIC alone {tcp:.3f}")
         figures.append({"name": name, "value": share, "unit": "of the link, 100 MB, 5 % lost, 40 ms",
                         "baseline": tcp, "ratio": share / tcp if tcp else 0})
     return figures

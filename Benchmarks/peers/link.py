@@ -125,7 +125,7 @@ def tun_device(space):
 
 
 def relay(spaces, rate, queue, delay, loss):
-    """Carries packets from each device to the other; the way from the first to the second has the rate and the queue."""
+    """Carries packets between the devices; the way from the first to the second has the rate and the queue."""
     devices = [tun_device(space) for space in spaces]
     print("ready", flush=True)
     chance, waiting, order, free = random.Random(1), [], 0, 0.0

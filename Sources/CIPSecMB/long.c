@@ -124,7 +124,8 @@ static inline uint32_t load_word(const uint8_t *bytes) {
                   (ROTATE(late, 17) ^ ROTATE(late, 19) ^ (late >> 10));                                            \
           w[round & 15] = word;                                                                                    \
         }                                                                                                          \
-        NAME##_vector one = h + (ROTATE(e, 6) ^ ROTATE(e, 11) ^ ROTATE(e, 25)) + (g ^ (e & (f ^ g))) + word + K[round]; \
+        NAME##_vector one = (ROTATE(e, 6) ^ ROTATE(e, 11) ^ ROTATE(e, 25)) + (g ^ (e & (f ^ g)));                  \
+        one += h + word + K[round];                                                                                \
         NAME##_vector two = (ROTATE(a, 2) ^ ROTATE(a, 13) ^ ROTATE(a, 22)) + ((a & b) | (c & (a | b)));            \
         h = g, g = f, f = e, e = d + one, d = c, c = b, b = a, a = one + two;                                      \
       }                                                                                                            \

@@ -294,8 +294,11 @@ private struct Exchange {
     return json
   }
 
+  /// Shares the node's file, which is gone where the node has lost its disk.
   private func share(_ node: Int) -> JSON? {
-    finished(node, "share", ["paths": ["/s/file"]])?["shared"]?.arrayValue?.first?["link"]
+    let disk = simulation.disk(of: node)
+    if disk.contents("/s/file") == nil, (try? disk.place("/s/file", content(node))) == nil { return nil }
+    return finished(node, "share", ["paths": ["/s/file"]])?["shared"]?.arrayValue?.first?["link"]
   }
 
   private func order(_ link: JSON, _ node: Int) -> JSON {
@@ -309,9 +312,7 @@ private struct Exchange {
   func begin() -> [String] {
     simulation.run(for: .milliseconds(500))
     for node in 0...1 {
-      guard (try? simulation.disk(of: node).place("/s/file", content(node))) != nil, let link = share(node) else {
-        return ["node \(node) can't share"]
-      }
+      guard let link = share(node) else { return ["node \(node) can't share"] }
       simulation.begin(1 - node, "fileshare", "download", order(link, 1 - node)) { _ in }
     }
     simulation.run(for: .seconds(3))

@@ -190,7 +190,7 @@ import Testing
     try swarm.sim.restart(1)
     swarm.sim.run(for: .seconds(2))
     #expect(swarm.metric(1, "banned") == 0)
-    #expect(swarm.fetch(1, ["replace": true]) != nil)
+    #expect(swarm.fetch(1, ["replace": true]) != nil, "\(swarm.progress(1) ?? .null)")
     #expect(liar.asked > asked)
   }
 

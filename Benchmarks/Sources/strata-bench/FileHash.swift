@@ -32,11 +32,14 @@ private final class BenchFolder {
     remove(path)
   }
 
-  /// A file of bytes that no two chunks of are alike.
+  private var written: UInt64 = 0
+
+  /// A file of bytes that no two chunks of are alike, nor of any two files.
   func write(_ name: String, bytes: Int) {
     guard let file = fopen(path + "/" + name, "w") else { fatalError("no file \(path)/\(name)") }
     defer { fclose(file) }
-    var state: UInt64 = 0x9E37_79B9_7F4A_7C15 &+ UInt64(bytes)
+    written += 1
+    var state: UInt64 = 0x9E37_79B9_7F4A_7C15 &+ UInt64(bytes) &+ written &* 0xD134_2543_DE82_EF95
     var words = [UInt64](repeating: 0, count: 8_192)
     var left = bytes
     while left > 0 {
@@ -191,8 +194,8 @@ func shareMany(isWatched: Bool) throws {
   let first = searchMilliseconds(node, "nothing of this name").time
   var slowest = 0.0
   let queries: [(text: String, found: Int)] = [
-    ("nothing of this name", 0), ("number 777", 100), ("\"file, number 421\"", 100), ("name:*number?42?", 0),
-    ("name:*42*7", 300), ("size:>8100", 1_000), ("hash:0123456789", 0), ("small", 1_000),
+    ("nothing of this name", 0), ("number 777", 100), ("\"file, number 421\"", 100), ("name:*number?42?", 1_000),
+    ("name:*42*7", 100), ("size:>8100", 1_000), ("hash:0123456789", 0), ("small", 1_000),
   ]
   for (text, found) in queries {
     let times = (0..<9).map { _ in searchMilliseconds(node, text) }

@@ -85,25 +85,23 @@ func playResumeFetch(_ role: [String]) throws {
     ledger.note(fetched: fetched.value, wasted: wasted.value)
     // Looking is not free.
     guard isFetching, heldAt.map({ node.loop.now - $0 >= .milliseconds(20) }) ?? true else { continue }
-    let held = heldBytes(node)
-    if heldAt == nil { ledger.note(found: held) }
     heldAt = node.loop.now
-    ledger.note(held: held)
+    noteHeld(node, ledger)
   }
   ledger.note(fetched: fetched.value, wasted: wasted.value)
   node.stop()
   while node.state != .stopped { node.step() }
 }
 
-/// The bytes of its download that a node says are there.
-private func heldBytes(_ node: RealNode) -> Int64 {
-  var bytes: Int64 = 0
+/// Notes how many bytes of its download a node says are there.
+private func noteHeld(_ node: RealNode, _ ledger: Ledger) {
   node.call("fileshare", "downloads", [:]) { reply in
-    if case .finished(let json) = reply {
-      bytes = json["downloads"]?.arrayValue?.first?["bytes"]?.integerValue ?? 0
-    }
+    guard case .finished(let json) = reply, let first = json["downloads"]?.arrayValue?.first,
+      let bytes = first["bytes"]?.integerValue
+    else { return }
+    if ledger.found == nil { ledger.note(found: bytes) }
+    ledger.note(held: bytes)
   }
-  return bytes
 }
 
 /// One download, killed so many times: what came of it.
@@ -243,19 +241,21 @@ func resumeFigures(rounds: Int, seed: UInt64) -> (figures: [Figure], isWell: Boo
   let many = fetchKilled(giver, folder, kills: rounds, &random)
   failures += many.failures.map { "the one killed \(rounds) times: \($0)" }
   for failure in failures.prefix(20) { say("  \(failure)") }
+  func percent(_ share: Double) -> String { "\(round3(100 * share)) %" }
   say(
-    "resume: \(resumeBytes >> 20) MiB at \(resumeRate / 1_000_000) MB/s; undisturbed \(round3(base / Double(resumeBytes)))"
-      + " of the file; \(rounds) downloads killed once (\(early) before anything had come): fetched twice at most "
-      + "\(round3(100 * worst.fetched)) %, in all \(round3(100 * worst.all)) % of the file, sent by the giver "
-      + "\(round3(100 * worst.sent)) % more; one killed \(rounds) times: \(round3(100 * again(many.fetched))) %, sent "
-      + "\(round3(100 * again(many.sent))) % more; \(failures.count) failures; seed \(seed)")
+    "resume: \(resumeBytes >> 20) MiB at \(resumeRate / 1_000_000) MB/s; \(rounds) downloads killed once "
+      + "(\(early) before anything had come): fetched twice at most \(percent(worst.fetched)), in all "
+      + "\(percent(worst.all)) of the file (undisturbed \(percent(base / Double(resumeBytes)))), "
+      + "sent by the giver \(percent(worst.sent)) more; one killed \(rounds) times: "
+      + "\(percent(again(many.fetched))), sent \(percent(again(many.sent))) more; "
+      + "\(failures.count) failures; seed \(seed)")
   let figures = [
     Figure(
       name: "fileshare.resume.refetched.ratio", value: max(0, worst.fetched),
-      unit: "of the file fetched twice, the worst of \(rounds) killed once", baseline: 0.01,
+      unit: "of the file fetched twice, the worst of \(rounds) downloads", baseline: 0.01,
       ratio: max(0, worst.fetched) / 0.01),
     Figure(
-      name: "fileshare.resume.total.ratio", value: worst.all, unit: "of the file fetched in all, hashes too, the worst"),
+      name: "fileshare.resume.total.ratio", value: worst.all, unit: "of the file fetched in all, with its hashes"),
     Figure(
       name: "fileshare.resume.\(rounds)kills.refetched.ratio", value: max(0, again(many.fetched)),
       unit: "of the file fetched twice, one killed \(rounds) times"),

@@ -1,4 +1,5 @@
 // Search: how far floods reach, what rings cost beside them, what dead nodes take away, and how quick the index is.
+import Glibc
 import PeersterVocabulary
 import Search
 import StackCore
@@ -115,15 +116,15 @@ private func reachFigures() throws -> [Figure] {
 }
 
 /// How many networks each line of the table is the mean of.
-private let searchTrials = 50
+private let searchTrials = getenv("SEARCH_TRIALS").flatMap { Int(String(cString: $0)) } ?? 10
 
 /// What a search costs by ring and by flood, at several shares of holders, with and without dead nodes.
 private func costTable() throws -> [Figure] {
   var figures: [Figure] = []
   say("")
   say(
-    "1,000 nodes, random 4-regular, one full match wanted, \(searchTrials) searches each: rings 2 to 32 and a flood of 7 "
-      + "hops")
+    "1,000 nodes, random 4-regular, one full match wanted, \(searchTrials) searches each: "
+      + "rings 2 to 32 and a flood of 7 hops")
   say(
     pad("holders", 10) + pad("dead", 8) + pad("ring found", 12) + pad("messages", 10) + pad("seconds", 10)
       + pad("flood found", 13) + pad("messages", 10) + "seconds")

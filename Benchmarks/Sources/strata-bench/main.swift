@@ -72,7 +72,7 @@ if wanted("hash.chunk") { for figure in chunkHashing(runs: runs) { add(figure) }
 if wanted("fileshare.share100k", "fileshare.watch100k", "fileshare.search100k") {
   for figure in manyFiles() { add(figure) }
 }
-if wanted("fileshare.bottleneck") { for figure in bottleneckFigures() { add(figure) } }
+if wanted("fileshare.bottleneck") { for figure in bottleneckFigures(runs: runs) { add(figure) } }
 // Gossip: in simulation, and with real nodes.
 if wanted("gossip.tree.payloadPerNode", "gossip.spread") { for figure in rumorTable() { add(figure) } }
 if wanted("gossip.faults") { faultTable() }
