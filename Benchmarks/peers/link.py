@@ -1,10 +1,10 @@
-"""A link between two network namespaces, with a rate and a queue; where the kernel can't delay or lose, we do."""
+"""A link between network namespaces, with a rate and a queue; where the kernel can't delay or lose, we do."""
 import ctypes, fcntl, heapq, os, random, select, struct, subprocess, sys, time
 
 from measure import Broken, die_with_parent
 
 HERE = os.path.abspath(__file__)
-GIVER, TAKER = "10.77.0.1", "10.77.0.2"
+GIVER, TAKER = "10.77.0.1", "10.77.1.2"
 
 
 def command(*words):
@@ -19,14 +19,14 @@ def command(*words):
 
 
 class Spaces:
-    """Two network namespaces that go away with it."""
+    """Three network namespaces that go away with it: the giver's, the takers', and one for what stands between."""
 
     def __init__(self):
         self.names = []
         if os.geteuid() != 0:
             raise Broken("network namespaces are made by root only")
         try:
-            for side in "ab":
+            for side in ("giver", "taker", "between"):
                 name = f"strata-{os.getpid()}-{side}"
                 command("ip", "netns", "add", name)
                 self.names.append(name)
@@ -46,43 +46,50 @@ class Spaces:
 
 
 class KernelLink:
-    """A pair of virtual Ethernet devices with the kernel's token bucket on the giver's end."""
+    """A router between the two with the kernel's token bucket on its way to the takers.
+
+    It is no end of any flow: what waits in a host's own queue, its TCP holds back by itself, but not its UDP.
+    """
 
     def __init__(self, spaces, rate, queue, delay=0.0, loss=0.0):
         self.spaces = spaces
-        first, second = spaces.names
+        first, second, router = spaces.names
         try:
-            command("ip", "-n", first, "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", second)
-            for name, address in ((first, GIVER), (second, TAKER)):
-                # Each packet by itself, as on a cable.
-                command("ip", "-n", name, "link", "set", "wire", "gso_max_segs", "1")
-                command("ip", "-n", name, "address", "add", f"{address}/24", "dev", "wire")
-                command("ip", "-n", name, "link", "set", "wire", "up")
+            for name, port, address in ((first, "left", GIVER), (second, "right", TAKER)):
+                command("ip", "-n", router, "link", "add", port, "type", "veth", "peer", "name", "wire", "netns", name)
+                gateway = address.rsplit(".", 1)[0] + ".254"
+                for space, device, own in ((name, "wire", address), (router, port, gateway)):
+                    # Each packet by itself, as on a cable.
+                    command("ip", "-n", space, "link", "set", device, "gso_max_segs", "1")
+                    command("ip", "-n", space, "address", "add", f"{own}/24", "dev", device)
+                    command("ip", "-n", space, "link", "set", device, "up")
+                command("ip", "-n", name, "route", "add", "default", "via", gateway)
+            command("ip", "netns", "exec", router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+            add = ["tc", "-n", router, "qdisc", "add", "dev"]
             if loss:
-                for name in (first, second):
-                    more = ["rate", f"{rate * 8}bit", "limit", str(max(10, queue // 1500))] if name == first else []
-                    command("tc", "-n", name, "qdisc", "add", "dev", "wire", "root", "netem",
-                            "delay", f"{delay * 1000}ms", "loss", f"{loss * 100}%", *more)
+                chance = ["netem", "delay", f"{delay * 1000}ms", "loss", f"{loss * 100}%"]
+                most = str(max(10, queue // 1500 + int(rate * delay / 1500)))
+                command(*add, "right", "root", *chance, "rate", f"{rate * 8}bit", "limit", most)
+                command(*add, "left", "root", *chance)
                 return
-            command("tc", "-n", first, "qdisc", "add", "dev", "wire", "root", "tbf", "rate", f"{rate * 8}bit",
-                    "burst", "5000", "limit", str(queue))
+            command(*add, "right", "root", "tbf", "rate", f"{rate * 8}bit", "burst", "5000", "limit", str(queue))
             if delay:
                 # All of the round trip on the way back, which carries little.
-                command("tc", "-n", second, "qdisc", "add", "dev", "wire", "root", "netem",
-                        "delay", f"{2 * delay * 1000}ms", "limit", "100000")
+                command(*add, "left", "root", "netem", "delay", f"{2 * delay * 1000}ms", "limit", "100000")
         except Broken:
             self.close()
             raise
 
     def close(self):
-        subprocess.run(["ip", "-n", self.spaces.names[0], "link", "del", "wire"], capture_output=True)
+        for port in ("left", "right"):
+            subprocess.run(["ip", "-n", self.spaces.names[2], "link", "del", port], capture_output=True)
 
 
 class RelayedLink:
     """Two TUN devices and a process between them, which has the rate, the queue, the delay and the losses."""
 
     def __init__(self, spaces, rate, queue, delay=0.0, loss=0.0):
-        words = [sys.executable, HERE, *spaces.names, str(rate), str(queue), str(delay), str(loss)]
+        words = [sys.executable, HERE, *spaces.names[:2], str(rate), str(queue), str(delay), str(loss)]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         if self.process.stdout.readline().strip() != "ready":
             self.close()

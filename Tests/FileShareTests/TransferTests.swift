@@ -190,8 +190,10 @@ import Testing
     try swarm.sim.restart(1)
     swarm.sim.run(for: .seconds(2))
     #expect(swarm.metric(1, "banned") == 0)
-    #expect(swarm.fetch(1, ["replace": true]) != nil, "\(swarm.progress(1) ?? .null)")
+    swarm.sim.begin(1, "fileshare", "download", input) { _ in }
+    swarm.sim.run(for: .seconds(5))
     #expect(liar.asked > asked)
+    #expect(swarm.metric(1, "banned") == 1)
   }
 
   @Test func bansAreBounded() throws {

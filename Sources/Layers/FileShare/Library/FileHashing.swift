@@ -23,8 +23,8 @@ enum HashOutcome: Sendable {
 
 /// The work itself, without any state.
 enum FileHashing {
-  /// What is read before it is hashed: little enough to stay in a core's own cache between the two, and at least a chunk
-  /// for each lane.
+  /// What is read before it is hashed: little enough to stay in a core's own cache between the two, and at least a
+  /// chunk for each lane.
   static func stretch(_ chunkSize: Int) -> Int { max(1 << 18, SHA256.lanes * chunkSize) }
   /// What one job hashes of a large file.
   static let segment = 1 << 22
