@@ -171,6 +171,8 @@ func bottleneckShares(depth: Double, isCubic: Bool, rate: Int, seed: UInt64) -> 
     world.begin(1, "fileshare", "download", ["file": link]) { _ in }
     world.run(for: .milliseconds(300))
   }
+  // Nothing on the link is left to chance, so the flows' beginnings are.
+  world.run(for: .milliseconds(Int64(random.next(below: 500))))
   world.begin(0, "tcp", "begin", [:]) { _ in }
   func delivered() -> [Double] {
     var bytes: [Double] = []
