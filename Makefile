@@ -28,7 +28,7 @@ SOURCES := $(wildcard Sources Tests examples Benchmarks Fuzz) Package.swift
 EXAMPLES := $(patsubst %/Package.swift,%,$(wildcard examples/*/Package.swift))
 
 .PHONY: help deps console-deps toolchain build run test test-core test-examples test-console lint format bench \
-  bench-console bench-peers bench-newcomer test-api survival fuzz sanitize docs install clean
+  bench-console bench-peers bench-link bench-newcomer test-api survival fuzz sanitize docs install clean
 
 help: ## Lists what can be made
 	@echo "make TARGET, where TARGET is one of:"
@@ -115,7 +115,7 @@ bench: toolchain deps ## Measures; FILTER=core measures what has that in its nam
 	swift build $(RELEASE) --package-path Benchmarks
 	FILTER="$(FILTER)" RESULTS=Benchmarks/results/latest.json Benchmarks/.build/release/strata-bench
 
-survival: toolchain deps ## Kills a node that publishes, ROUNDS times: nothing acknowledged may be lost
+survival: toolchain deps ## Kills nodes that publish and that download, ROUNDS times: nothing acknowledged may be lost
 	swift build $(RELEASE) --package-path Benchmarks
 	Benchmarks/.build/release/strata-bench survival $(ROUNDS) $(SEED)
 
@@ -139,6 +139,13 @@ bench-peers: toolchain deps $(VENV)/bin/python ## Measures transfers against lib
 	@$(VENV)/bin/pip install -q --disable-pip-version-check -r Benchmarks/peers/requirements.txt \
 	  || echo "libtorrent could not be installed from PyPI" >&2
 	PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python Benchmarks/peers/bench_peers.py \
+	  "$$(swift build $(RELEASE) --show-bin-path)/strata" Benchmarks/results/latest.json
+
+# SECONDS=20 and WARM_UP=8 a case, CASES=cubic for some. It needs root, for the namespaces; what can't be made is said.
+bench-link: toolchain deps ## Measures how downloads and TCP share a link between network namespaces
+	@mkdir -p Benchmarks/results
+	swift build $(RELEASE) --product strata
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/peers/bench_link.py \
 	  "$$(swift build $(RELEASE) --show-bin-path)/strata" Benchmarks/results/latest.json
 
 bench-newcomer: toolchain deps ## Measures how long it takes from git clone to a console

@@ -5,22 +5,28 @@ import StackCore
 
 /// SHA-256 (FIPS 180-4).
 ///
-/// Many independent pieces are hashed side by side, where the machine has the library for it; else one by one. The
-/// results are the same. Any thread may call these.
+/// Many independent pieces are hashed side by side: by the library for it where there is one and it takes them, else by
+/// our own code where the processor has what that needs; else one by one. The results are the same. Any thread may call
+/// these.
 public enum SHA256 {
   /// The hash of the bytes given.
   public static func hash(_ bytes: UnsafeRawBufferPointer) -> Hash256 {
     // Alone in its lane a piece gains only by the processor's own instructions, of which two lanes are the mark.
-    if bytes.count >= fewest, bytes.count <= longest, lanes == 2, let start = bytes.baseAddress {
-      var words = noHash
-      let done = withUnsafeMutableBytes(of: &words) { result in
-        cipsecmb_hash_chunks(
-          0, start.assumingMemoryBound(to: UInt8.self), bytes.count, bytes.count,
-          result.baseAddress?.assumingMemoryBound(to: UInt8.self)) == 1
-      }
-      if done { return withUnsafeBytes(of: &words) { Hash256($0) ?? Hash256() } }
+    guard bytes.count >= fewest, let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else {
+      return plainHash(bytes)
     }
-    return plainHash(bytes)
+    var words = noHash
+    let done = withUnsafeMutableBytes(of: &words) { result in
+      let room = result.baseAddress?.assumingMemoryBound(to: UInt8.self)
+      if bytes.count <= longest, cipsecmb_lanes(0) == 2 {
+        return cipsecmb_hash_chunks(0, start, bytes.count, bytes.count, room) == 1
+      }
+      guard cipsecmb_long_lanes(0) == 2 else { return false }
+      return withUnsafePointer(to: Optional(start)) { piece in
+        withUnsafePointer(to: bytes.count) { cipsecmb_hash_long(0, piece, $0, 1, room) == 1 }
+      }
+    }
+    return done ? withUnsafeBytes(of: &words) { Hash256($0) ?? Hash256() } : plainHash(bytes)
   }
 
   /// The hash of the bytes given.
@@ -52,6 +58,11 @@ public enum SHA256 {
     let done = cipsecmb_hash_chunks(
       0, start.assumingMemoryBound(to: UInt8.self), buffer.count, chunkSize, room.assumingMemoryBound(to: UInt8.self))
     if done == 1 { return }
+    // Too long for the library, or there is none.
+    let first = start.assumingMemoryBound(to: UInt8.self)
+    let starts = (0..<count).map { Optional(first + $0 * chunkSize) }
+    let lengths = (0..<count).map { min(chunkSize, buffer.count - $0 * chunkSize) }
+    if cipsecmb_hash_long(0, starts, lengths, count, room.assumingMemoryBound(to: UInt8.self)) == 1 { return }
     for place in 0..<count {
       let end = min(buffer.count, (place + 1) * chunkSize)
       let hash = plainHash(UnsafeRawBufferPointer(rebasing: buffer[place * chunkSize..<end]))
@@ -65,14 +76,17 @@ public enum SHA256 {
     let starts = pieces.map { $0.baseAddress?.assumingMemoryBound(to: UInt8.self) }
     let lengths = pieces.map(\.count)
     var bytes = [UInt8](repeating: 0, count: pieces.count * 32)
-    guard cipsecmb_hash_each(0, starts, lengths, pieces.count, &bytes) == 1 else { return pieces.map { plainHash($0) } }
+    guard
+      cipsecmb_hash_each(0, starts, lengths, pieces.count, &bytes) == 1
+        || cipsecmb_hash_long(0, starts, lengths, pieces.count, &bytes) == 1
+    else { return pieces.map { plainHash($0) } }
     return bytes.withUnsafeBytes { all in
       pieces.indices.map { Hash256(UnsafeRawBufferPointer(rebasing: all[$0 * 32..<$0 * 32 + 32])) ?? Hash256() }
     }
   }
 
   /// How many pieces this machine hashes side by side; 1 where it hashes one by one.
-  public static var lanes: Int { max(1, Int(cipsecmb_lanes(0))) }
+  public static var lanes: Int { max(1, Int(max(cipsecmb_lanes(0), cipsecmb_long_lanes(0)))) }
 
   /// The hash by libsodium, one block after the other.
   static func plainHash(_ bytes: UnsafeRawBufferPointer) -> Hash256 {

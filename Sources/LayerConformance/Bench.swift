@@ -20,7 +20,15 @@ struct Bench {
     scenario.seed = options.seed
     scenario.node.layers = sections
     scenario.report.logLines = 0
-    return try Simulation(scenario, catalog: catalog)
+    let simulation = try Simulation(scenario, catalog: catalog)
+    let problems = options.prepare?(simulation) ?? []
+    if let problem = problems.first { throw PreparationError(description: "before the check: \(problem)") }
+    return simulation
+  }
+
+  /// What has gone wrong before a check began.
+  private struct PreparationError: Error, CustomStringConvertible {
+    var description: String
   }
 
   /// A node and the messages that the layer takes.
@@ -129,7 +137,8 @@ struct Bench {
     }
     simulation.run(for: .seconds(10))
     let isAlive = simulation.node(0) != nil
-    return (isAlive ? [] : ["the node is gone"], "\(count) datagrams to \(messages.count) fields")
+    let problems = (isAlive ? [] : ["the node is gone"]) + (options.finish?(simulation) ?? [])
+    return (problems, "\(count) datagrams to \(messages.count) fields")
   }
 
   private func damaged(_ message: MessageDescription, _ generator: inout Generator) -> [[UInt8]] {
@@ -248,7 +257,7 @@ struct Bench {
       try simulation.restart(0, storage: round == 7 ? .lose : .keep)
     }
     simulation.run(for: .seconds(5))
-    return (simulation.failures, "12 times")
+    return (simulation.failures + (options.finish?(simulation) ?? []), "12 times")
   }
 
   // MARK: Determinism
@@ -300,7 +309,8 @@ struct Bench {
       if count == options.floodMessages / 2 { half = options.memory?() ?? 0 }
     }
     let growth = options.memory.map { $0() - half }
-    return (floodProblems(simulation, growth), "\(options.floodMessages) messages")
+    let problems = floodProblems(simulation, growth) + (options.finish?(simulation) ?? [])
+    return (problems, "\(options.floodMessages) messages")
   }
 
   private func floodProblems(_ simulation: Simulation, _ growth: Int?) -> [String] {

@@ -20,6 +20,12 @@ public struct ConformanceOptions: Sendable {
   public var mostGrowth = 16 << 20
   /// Answers how much memory the process uses, in bytes; the kit itself has no way to know.
   public var memory: (@Sendable () -> Int)?
+  /// Puts each simulation to work before anything is checked, such as with downloads that are under way meanwhile. What
+  /// it returns is wrong already.
+  public var prepare: (@Sendable (Simulation) -> [String])?
+  /// Looks at a simulation after it was sent damaged messages or a flood, or its node was killed; what it returns is
+  /// wrong.
+  public var finish: (@Sendable (Simulation) -> [String])?
   /// Called with one line a check.
   public var print: @Sendable (String) -> Void = { Swift.print($0) }
 

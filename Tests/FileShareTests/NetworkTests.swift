@@ -252,4 +252,86 @@ func content(_ size: Int, seed: UInt64 = 1) -> [UInt8] {
     try LayerConformance.check(
       FileShare.self, config: ["shared": "files"], with: [Gossip.self, Routing.self], options: options)
   }
+
+  /// The same while two nodes fetch from each other: nothing of it breaks what is under way, and both files come whole.
+  @Test func itKeepsThePromisesWhileItDownloads() throws {
+    var options = options
+    options.prepare = { Exchange($0).begin() }
+    options.finish = { Exchange($0).end() }
+    try LayerConformance.check(FileShare.self, options: options)
+    try LayerConformance.check(
+      FileShare.self, config: ["uploadLimit": 30_000], with: [Gossip.self, Routing.self], options: options)
+    // The check can fail: what never comes is told.
+    options.finish = { simulation in
+      simulation.partition([[0], [1]])
+      return Exchange(simulation, within: .seconds(2)).end()
+    }
+    options.rounds = 1
+    options.floodMessages = 10
+    #expect(throws: ConformanceError.self) { try LayerConformance.check(FileShare.self, options: options) }
+  }
+}
+
+/// Two nodes of a simulation that fetch a file from each other, slowly.
+private struct Exchange {
+  let simulation: Simulation
+  let limit: Duration
+  /// Slow enough to last through most of every check but those that let hours pass.
+  static let (size, rate) = (300_000, 15_000)
+  private static let contents = (0...1).map { node in
+    var random = RandomStream(seed: UInt64(node), name: "exchange")
+    return (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+  }
+
+  init(_ simulation: Simulation, within limit: Duration = .seconds(600)) {
+    self.simulation = simulation
+    self.limit = limit
+  }
+
+  private func finished(_ node: Int, _ command: String, _ input: JSON) -> JSON? {
+    guard case .finished(let json)? = simulation.call(node, "fileshare", command, input, within: limit).last else {
+      return nil
+    }
+    return json
+  }
+
+  /// Shares the node's file, which is gone where the node has lost its disk.
+  private func share(_ node: Int) -> JSON? {
+    let disk = simulation.disk(of: node)
+    if disk.contents("/s/file") == nil, (try? disk.place("/s/file", Self.contents[node])) == nil { return nil }
+    return finished(node, "share", ["paths": ["/s/file"]])?["shared"]?.arrayValue?.first?["link"]
+  }
+
+  private func order(_ link: JSON, _ node: Int) -> JSON {
+    [
+      "file": link, "from": .string("\(simulation.address(of: 1 - node))"), "to": .string("/fetched"),
+      "rate": JSON(Self.rate), "replace": true,
+    ]
+  }
+
+  /// Begins both downloads, and sees that they are under way.
+  func begin() -> [String] {
+    simulation.run(for: .milliseconds(500))
+    for node in 0...1 {
+      guard let link = share(node) else { return ["node \(node) can't share"] }
+      simulation.begin(1 - node, "fileshare", "download", order(link, 1 - node)) { _ in }
+    }
+    simulation.run(for: .seconds(3))
+    return (0...1).flatMap { node -> [String] in
+      let download = finished(node, "downloads", [:])?["downloads"]?.arrayValue?.first
+      let bytes = download?["bytes"]?.integerValue ?? 0
+      let isUnderWay = download?["state"] == "fetching" && bytes > 0 && bytes < Self.size
+      return isUnderWay ? [] : ["node \(node) has no download under way: \(download ?? .null)"]
+    }
+  }
+
+  /// Waits for both; what was forgotten with a node's storage is asked for anew.
+  func end() -> [String] {
+    (0...1).flatMap { node -> [String] in
+      guard let link = share(1 - node) else { return ["node \(1 - node) can't share any more"] }
+      guard finished(node, "download", order(link, node)) != nil else { return ["node \(node) doesn't get its file"] }
+      let isRight = simulation.disk(of: node).contents("/fetched") == Self.contents[1 - node]
+      return isRight ? [] : ["node \(node) has another file"]
+    }
+  }
 }

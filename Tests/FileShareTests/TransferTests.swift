@@ -190,6 +190,55 @@ import Testing
     #expect(swarm.metric(1, "wrongChunks") <= 128)
     #expect(swarm.metric(1, "unasked") > 0)
   }
+
+  /// It isn't asked by a later download either, for as long as the node runs.
+  @Test func aBanOutlivesItsDownload() throws {
+    let swarm = try Swarm(nodes: 3, sharers: 1, size: 1_000_000, section: ["uploadLimit": 400_000], seed: 11)
+    let liar = Impostor(swarm, as: 2, to: 1)
+    liar.says(try FileDescriptor(link: swarm.link))
+    #expect(swarm.fetch(1) != nil)
+    let asked = liar.asked
+    #expect(asked > 0 && swarm.metric(1, "banned") == 1)
+    #expect(swarm.fetch(1, ["replace": true]) != nil)
+    #expect(liar.asked == asked)
+    // Also when it is the only one that a person names.
+    let only = JSON.string("\(swarm.sim.address(of: 2))")
+    let input: JSON = ["file": .string(swarm.link), "from": only, "replace": true]
+    swarm.sim.begin(1, "fileshare", "download", input) { _ in }
+    swarm.sim.run(for: .seconds(20))
+    #expect(liar.asked == asked)
+    let root = JSON.string(try FileDescriptor(link: swarm.link).root.hex)
+    let holders = swarm.finished(swarm.sim.call(1, "fileshare", "holders", ["root": root]))
+    #expect(holders?["holders"]?.arrayValue?.map { $0["state"] } == ["banned"])
+    #expect(swarm.progress(1)?["note"]?.stringValue?.contains("1 sent what is wrong") == true)
+    swarm.sim.call(1, "fileshare", "cancel", ["root": root])
+    // It is nothing that is kept.
+    swarm.sim.leave(1)
+    try swarm.sim.restart(1)
+    swarm.sim.run(for: .seconds(2))
+    #expect(swarm.metric(1, "banned") == 0)
+    swarm.sim.begin(1, "fileshare", "download", input) { _ in }
+    swarm.sim.run(for: .seconds(5))
+    #expect(liar.asked > asked)
+    #expect(swarm.metric(1, "banned") == 1)
+  }
+
+  @Test func bansAreBounded() throws {
+    var book = BanBook()
+    let root = Hash256()
+    func holder(_ number: Int) -> Holder {
+      Holder(
+        id: 1, address: Address(ipv4: UInt32(number), port: 1), name: nil, at: Instant(nanoseconds: 0))
+    }
+    for number in 0..<BanBook.most + 100 {
+      book.note(holder(number), of: root)
+      book.note(holder(number), of: root)
+    }
+    #expect(book.count == BanBook.most)
+    #expect(!book.contains(holder(99), of: root) && book.contains(holder(100), of: root))
+    #expect(book.contains(holder(BanBook.most + 99), of: root))
+    #expect(!book.contains(holder(100), of: try #require(Hash256([UInt8](repeating: 1, count: 32)))))
+  }
 }
 
 /// An address that answers for a file it doesn't have: everything asked of it comes as noise, twice, and more besides.

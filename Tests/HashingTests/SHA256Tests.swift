@@ -48,6 +48,23 @@ import Testing
     return pieces.indices.compactMap { Hash256(Array(hashes[$0 * 32..<$0 * 32 + 32])) }
   }
 
+  /// What a way of our own makes of pieces; nil where it can't be gone here.
+  private static func long(_ way: Int32, _ pieces: [[UInt8]]) -> [Hash256]? {
+    var hashes = [UInt8](repeating: 0, count: pieces.count * 32)
+    // One more, so that there is an address where all pieces are empty.
+    let all: [UInt8] = Array(pieces.joined()) + [0]
+    let done = all.withUnsafeBufferPointer { bytes in
+      var place = 0
+      let starts: [UnsafePointer<UInt8>?] = pieces.map { piece in
+        defer { place += piece.count }
+        return bytes.baseAddress.map { $0 + place }
+      }
+      return cipsecmb_hash_long(way, starts, pieces.map(\.count), pieces.count, &hashes) == 1
+    }
+    guard done else { return nil }
+    return pieces.indices.compactMap { Hash256(Array(hashes[$0 * 32..<$0 * 32 + 32])) }
+  }
+
   @Test("NIST's short and long messages", .enabled(if: isThere, "no NIST vectors here"))
   func nist() throws {
     let vectors = try Self.messages("SHA256ShortMsg.rsp") + Self.messages("SHA256LongMsg.rsp")
@@ -59,6 +76,9 @@ import Testing
     let some = vectors.filter { !$0.message.isEmpty }
     for way in 0...4 as ClosedRange<Int32> where cipsecmb_lanes(way) > 0 {
       #expect(Self.multi(way, some.map(\.message)) == some.map(\.hash), "way \(way)")
+    }
+    for way in 0...4 as ClosedRange<Int32> where cipsecmb_long_lanes(way) > 0 {
+      #expect(Self.long(way, vectors.map(\.message)) == vectors.map(\.hash), "way \(way)")
     }
   }
 
@@ -104,11 +124,28 @@ import Testing
     }
   }
 
+  /// Our own code takes any length, and lanes that are of different lengths don't disturb each other.
+  @Test func ourOwnWaysAgreeOnAllLengths() {
+    var random = RandomStream(seed: 7)
+    var pieces: [[UInt8]] = []
+    for length in Array(0...200) + [65_407, 65_409, 65_536, 65_537, 131_072, 4_095, 1, 200_000] {
+      pieces.append((0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+    }
+    let expected = pieces.map { piece in piece.withUnsafeBytes { SHA256.plainHash($0) } }
+    for way in 0...4 as ClosedRange<Int32> where cipsecmb_long_lanes(way) > 0 {
+      #expect(Self.long(way, pieces) == expected, "way \(way)")
+      for count in 1...17 {
+        #expect(Self.long(way, Array(pieces.suffix(count))) == expected.suffix(count), "way \(way), \(count)")
+      }
+    }
+    #expect(pieces.map { SHA256.hash($0) } == expected)
+  }
+
   @Test func chunksAreHashedAsEachAlone() {
     var random = RandomStream(seed: 6)
     for size in [0, 1, 4_095, 4_096, 4_097, 65_536, 200_001] {
       let content = (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-      for chunk in [4_096, 8_192, 65_536] {
+      for chunk in [4_096, 8_192, 32_768, 65_536, 100_000] {
         let expected = stride(from: 0, to: size, by: chunk).map { start in
           Array(content[start..<min(size, start + chunk)]).withUnsafeBytes { SHA256.plainHash($0) }
         }

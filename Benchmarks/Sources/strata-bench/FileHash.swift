@@ -2,6 +2,7 @@
 import FileShare
 import Glibc
 import Hashing
+import Search
 import StackCore
 import StackRuntime
 
@@ -31,11 +32,14 @@ private final class BenchFolder {
     remove(path)
   }
 
-  /// A file of bytes that no two chunks of are alike.
+  private var written: UInt64 = 0
+
+  /// A file of bytes that no two chunks of are alike, nor of any two files.
   func write(_ name: String, bytes: Int) {
     guard let file = fopen(path + "/" + name, "w") else { fatalError("no file \(path)/\(name)") }
     defer { fclose(file) }
-    var state: UInt64 = 0x9E37_79B9_7F4A_7C15 &+ UInt64(bytes)
+    written += 1
+    var state: UInt64 = 0x9E37_79B9_7F4A_7C15 &+ UInt64(bytes) &+ written &* 0xD134_2543_DE82_EF95
     var words = [UInt64](repeating: 0, count: 8_192)
     var left = bytes
     while left > 0 {
@@ -52,21 +56,25 @@ private final class BenchFolder {
 
 /// A node that shares, and how long it takes to share a path: seconds.
 private func sharingSeconds(_ folder: BenchFolder, _ path: String) throws -> (seconds: Double, files: Int) {
-  var options = RealNodeOptions(
-    name: "bench", listen: Address(ipv4: 0x7f00_0001, port: 0), dataDirectory: folder.path + "/data")
-  options.layers = [(FileShare.self, [:])]
-  options.logLevel = .error
-  let node = try RealNode(options, log: LogSink())
-  node.start()
+  let node = try sharingNode(folder, [:])
   let start = node.loop.now
-  var last: CommandReply?
-  node.call("fileshare", "share", ["paths": [.string(path)]]) { last = $0 }
-  while last?.isLast != true { node.step() }
+  let json = node.ask("fileshare", "share", ["paths": [.string(path)]])
   let seconds = (node.loop.now - start).inSeconds
-  guard case .finished(let json)? = last else { fatalError("sharing has failed: \(String(describing: last))") }
   node.stop()
   while node.state != .stopped { node.step() }
   return (seconds, Int(json["shared"]?.arrayValue?.first?["files"]?.integerValue ?? 0))
+}
+
+/// A node with FileShare, started, and with Search where it is wanted.
+private func sharingNode(_ folder: BenchFolder, _ section: JSON, searches: Bool = false) throws -> RealNode {
+  var options = RealNodeOptions(
+    name: "bench", listen: Address(ipv4: 0x7f00_0001, port: 0), dataDirectory: folder.path + "/data")
+  options.layers = [(FileShare.self, section)]
+  if searches { options.layers.append((Search.self, [:])) }
+  options.logLevel = .error
+  let node = try RealNode(options, log: LogSink())
+  node.start()
+  return node
 }
 
 /// The library alone, in as many threads as there are cores: bytes a second from memory.
@@ -110,27 +118,118 @@ func fileHashing(runs: Int) -> [Figure] {
   return [both, ratio]
 }
 
-/// 100,000 small files: how long until all are shared, and what the node takes in memory then; in a process of its own.
-func manyFiles() -> [Figure] {
-  let child = Child(["share-many"])
-  let words = child.line().split(separator: " ").compactMap { Double($0) }
-  child.join()
-  guard words.count == 2 else { return [] }
-  return [
-    Figure(name: "fileshare.share100k.seconds", value: words[0], unit: "s", baseline: 30, ratio: words[0] / 30),
-    Figure(name: "fileshare.share100k.residentMiB", value: words[1], unit: "MiB", baseline: 300, ratio: words[1] / 300),
-  ]
+/// Chunks of each size hashed on one core, from memory: GB/s, beside those of 8 KiB.
+func chunkHashing(runs: Int) -> [Figure] {
+  let bytes = [UInt8](repeating: 7, count: 1 << 20)
+  func rate(_ chunkSize: Int) -> Double {
+    var room = [UInt8](repeating: 0, count: bytes.count / chunkSize * 32)
+    let start = monotonicNanoseconds()
+    let rounds = 256
+    for _ in 0..<rounds {
+      bytes.withUnsafeBytes { buffer in
+        room.withUnsafeMutableBytes { SHA256.hashChunks(of: buffer, chunkSize: chunkSize, into: $0) }
+      }
+    }
+    return Double(rounds * bytes.count) / Double(monotonicNanoseconds() - start)
+  }
+  return [4, 8, 16, 32, 64].map { kib in
+    compare("hash.chunk\(kib)KiB.GBps", unit: "GB/s on one core, beside 8 KiB", runs: runs) {
+      rate(kib << 10)
+    } _: {
+      rate(8 << 10)
+    }
+  }
 }
 
-/// The role of that process.
-func shareMany() throws {
+/// 100,000 small files, shared by command and as the folder that is always shared: how long until all are, what the
+/// node takes in memory, and how long it searches among them; each in a process of its own.
+func manyFiles() -> [Figure] {
+  var figures: [Figure] = []
+  var searches = (0.0, 0.0)
+  for (kind, name) in [("command", "fileshare.share100k"), ("watched", "fileshare.watch100k")] {
+    let child = Child(["share-many", kind])
+    var line = child.line()
+    while line.hasPrefix(" ") {
+      say(line)
+      line = child.line()
+    }
+    let words = line.split(separator: " ").compactMap { Double($0) }
+    child.join()
+    guard words.count == 5 else { fatalError("100,000 files could not be shared") }
+    figures += [
+      Figure(name: "\(name).seconds", value: words[0], unit: "s", baseline: 30, ratio: words[0] / 30),
+      Figure(name: "\(name).residentMiB", value: words[1], unit: "MiB", baseline: 300, ratio: words[1] / 300),
+      Figure(
+        name: "\(name).searching.residentMiB", value: words[2], unit: "MiB, searched as well", baseline: 300,
+        ratio: words[2] / 300),
+    ]
+    searches = (max(searches.0, words[3]), max(searches.1, words[4]))
+  }
+  figures += [
+    Figure(
+      name: "fileshare.search100k.milliseconds", value: searches.0, unit: "ms, the slowest of several queries",
+      baseline: 20, ratio: searches.0 / 20),
+    Figure(
+      name: "fileshare.search100k.first.milliseconds", value: searches.1, unit: "ms, the first query after sharing",
+      baseline: 20, ratio: searches.1 / 20),
+  ]
+  return figures
+}
+
+/// The role of that process: prints seconds, the peak of memory after sharing and after searching, and the times of
+/// the slowest and of the first query in milliseconds.
+func shareMany(isWatched: Bool) throws {
   let folder = BenchFolder()
   for directory in 0..<100 {
     mkdir(folder.path + "/\(directory)", 0o700)
     for file in 0..<1_000 { folder.write("\(directory)/a small file, number \(file)", bytes: 200 + file * 8) }
   }
   let data = BenchFolder()
-  let result = try sharingSeconds(data, folder.path)
-  guard result.files == 100_000 else { fatalError("only \(result.files) files were shared") }
-  say("\(result.seconds) \((procNumber("/proc/self/status", "VmHWM") ?? 0) / 1024)")
+  let start = monotonicNanoseconds()
+  let node = try sharingNode(data, isWatched ? ["shared": .string(folder.path)] : [:], searches: true)
+  if !isWatched { _ = node.ask("fileshare", "share", ["paths": [.string(folder.path)]]) }
+  while sharedFiles(node) < 100_000 { node.run(for: .milliseconds(20)) }
+  let seconds = Double(monotonicNanoseconds() - start) / 1e9
+  let peak = (procNumber("/proc/self/status", "VmHWM") ?? 0) / 1_024
+  let first = searchMilliseconds(node, "nothing of this name").time
+  var slowest = 0.0
+  let queries: [(text: String, found: Int)] = [
+    ("nothing of this name", 0), ("number 777", 100), ("\"file, number 421\"", 100), ("name:*number?42?", 1_000),
+    ("name:*42*7", 100), ("size:>8100", 1_000), ("hash:0123456789", 0), ("small", 1_000),
+  ]
+  for (text, found) in queries {
+    let times = (0..<9).map { _ in searchMilliseconds(node, text) }
+    guard times.allSatisfy({ $0.found == found }) else { fatalError("\(text) has found \(times[0].found) files") }
+    slowest = max(slowest, median(times.map(\.time)))
+    say("  \(text): \(round3(median(times.map(\.time)))) ms")
+  }
+  say("\(seconds) \(peak) \((procNumber("/proc/self/status", "VmHWM") ?? 0) / 1_024) \(slowest) \(first)")
+}
+
+/// How many files a node has ready to be given.
+private func sharedFiles(_ node: RealNode) -> Int {
+  for metric in node.node.metricDescriptions where metric.layer == "fileshare" && metric.name == "files" {
+    if case .gauge(let value) = metric.source { return Int(value()) }
+  }
+  fatalError("FileShare has no gauge files")
+}
+
+/// How long a node takes until it has told what it holds itself, and how many files those are.
+private func searchMilliseconds(_ node: RealNode, _ query: String) -> (time: Double, found: Int) {
+  var (found, isOver) = (0, false)
+  let start = monotonicNanoseconds()
+  var last = start
+  node.call("search", "find", ["words": [.string(query)], "min": 1, "timeout": "30ms", "limit": 1_000]) { reply in
+    switch reply {
+    case .progress:
+      found += 1
+      last = monotonicNanoseconds()
+    case .finished: isOver = true
+    case .failed(let error): fatalError("\(error)")
+    }
+  }
+  // A query that finds nothing has been answered when the call returns: then all that is here was looked through.
+  last = max(last, monotonicNanoseconds())
+  while !isOver { node.step() }
+  return (Double(last - start) / 1e6, found)
 }

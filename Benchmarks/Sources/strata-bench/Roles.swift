@@ -103,7 +103,9 @@ func play(_ role: [String]) throws {
     let (before, start) = (end.count, clock.now)
     push(.nanoseconds(Int64(seconds * 1e9)))
     say("\(Double(end.count - before) / (clock.now - start).inSeconds * Double(BulkLayer.size))")
-  case "share-many": try shareMany()
+  case "share-many": try shareMany(isWatched: role.count > 1 && role[1] == "watched")
+  case "resume-serve": try playResumeServe(role)
+  case "resume-fetch": try playResumeFetch(role)
   case "sink-stack": try measureSink(seconds: seconds)
   case "push-stack":
     let node = try makeNode(BulkLayer.self, ["window": 128], peer: port, pathLimit: pieceSize)

@@ -1,4 +1,5 @@
 // Search: how far floods reach, what rings cost beside them, what dead nodes take away, and how quick the index is.
+import Glibc
 import PeersterVocabulary
 import Search
 import StackCore
@@ -114,17 +115,23 @@ private func reachFigures() throws -> [Figure] {
   }
 }
 
+/// How many networks each line of the table is the mean of.
+private let searchTrials = getenv("SEARCH_TRIALS").flatMap { Int(String(cString: $0)) } ?? 10
+
 /// What a search costs by ring and by flood, at several shares of holders, with and without dead nodes.
-private func costTable() throws {
+private func costTable() throws -> [Figure] {
+  var figures: [Figure] = []
   say("")
-  say("1,000 nodes, random 4-regular, one full match wanted, 10 searches each: rings 2 to 32 and a flood of 7 hops")
+  say(
+    "1,000 nodes, random 4-regular, one full match wanted, \(searchTrials) searches each: "
+      + "rings 2 to 32 and a flood of 7 hops")
   say(
     pad("holders", 10) + pad("dead", 8) + pad("ring found", 12) + pad("messages", 10) + pad("seconds", 10)
       + pad("flood found", 13) + pad("messages", 10) + "seconds")
   for dead in [0, 0.3] {
     for percent in [0.1, 1, 5, 10] {
       var sums: [String: (found: Int, messages: Int, seconds: Double)] = [:]
-      let trials = 10
+      let trials = searchTrials
       for seed in 1...UInt64(trials) {
         let world = try SearchWorld(seed: seed, holders: Int(percent * 10), dead: dead)
         for mode in ["ring", "flood"] {
@@ -140,9 +147,21 @@ private func costTable() throws {
       }
       say(
         pad("\(round3(percent)) %", 10) + pad("\(Int(dead * 100)) %", 8) + cells("ring", 12) + cells("flood", 13))
+      let (ring, flood) = (sums["ring"] ?? (0, 0, 0), sums["flood"] ?? (0, 0, 0))
+      let name = "search.cost.\(round3(percent))held.\(Int(dead * 100))dead"
+      let messages = (Double(ring.messages) / Double(trials), Double(flood.messages) / Double(trials))
+      figures += [
+        Figure(
+          name: "\(name).messages", value: messages.0, unit: "messages by ring, beside a flood's",
+          baseline: messages.1, ratio: messages.0 / max(1, messages.1)),
+        Figure(
+          name: "\(name).found", value: 100 * Double(ring.found) / Double(trials), unit: "% by ring, beside a flood's",
+          baseline: 100 * Double(flood.found) / Double(trials)),
+      ]
     }
   }
   say("")
+  return figures
 }
 
 /// A node with 100,000 files, asked by its own command: all that the person who asks waits for.
@@ -181,8 +200,7 @@ private func localFigures() throws -> [Figure] {
 
 func searchFigures(reach: Bool, costs: Bool, local: Bool) -> [Figure] {
   do {
-    let figures = reach ? try reachFigures() : []
-    if costs { try costTable() }
+    let figures = (reach ? try reachFigures() : []) + (costs ? try costTable() : [])
     return figures + (local ? try localFigures() : [])
   } catch {
     say("search: \(error)")

@@ -4,8 +4,10 @@ import StackCore
 
 // `survival ROUNDS [SEED]` is no measurement: it passes or fails.
 if CommandLine.arguments.count > 2, CommandLine.arguments[1] == "survival" {
-  let seed = CommandLine.arguments.count > 3 ? UInt64(CommandLine.arguments[3]) : nil
-  exit(survive(rounds: Int(CommandLine.arguments[2]) ?? 200, seed: seed ?? UInt64(getpid())) ? 0 : 1)
+  let seed = (CommandLine.arguments.count > 3 ? UInt64(CommandLine.arguments[3]) : nil) ?? UInt64(getpid())
+  let rounds = Int(CommandLine.arguments[2]) ?? 200
+  let isWell = survive(rounds: rounds, seed: seed)
+  exit(resumeFigures(rounds: max(1, rounds / 10), seed: seed).isWell && isWell ? 0 : 1)
 }
 if CommandLine.arguments.count > 1, !CommandLine.arguments[1].hasPrefix("-") {
   try play(Array(CommandLine.arguments.dropFirst()))
@@ -56,6 +58,7 @@ if wanted("core.bulk.ratio") {
 }
 if wanted("fileshare.lossy") { for figure in lossyFigures(runs: runs) { add(figure) } }
 if wanted("fileshare.holders") { for figure in holderFigures(runs: runs) { add(figure) } }
+if wanted("fileshare.resume") { for figure in resumeFigures(rounds: 20, seed: 1).figures { add(figure) } }
 if wanted("fileshare.transfer") { for figure in transferFigures(runs: runs) { add(figure) } }
 if wanted("core.allocations.perPacket") { add(allocationsPerPacket()) }
 if wanted("core.dispatch.nanoseconds") { add(dispatchNanoseconds(runs: runs)) }
@@ -65,7 +68,11 @@ if wanted("node.idle.residentMiB", "node.idle.wakeupsPerSecond") { for figure in
 if wanted("fileshare.hash.GBps", "fileshare.hash.vsLibrary.ratio") {
   for figure in fileHashing(runs: runs) { add(figure) }
 }
-if wanted("fileshare.share100k.seconds") { for figure in manyFiles() { add(figure) } }
+if wanted("hash.chunk") { for figure in chunkHashing(runs: runs) { add(figure) } }
+if wanted("fileshare.share100k", "fileshare.watch100k", "fileshare.search100k") {
+  for figure in manyFiles() { add(figure) }
+}
+if wanted("fileshare.bottleneck") { for figure in bottleneckFigures(runs: runs) { add(figure) } }
 // Gossip: in simulation, and with real nodes.
 if wanted("gossip.tree.payloadPerNode", "gossip.spread") { for figure in rumorTable() { add(figure) } }
 if wanted("gossip.faults") { faultTable() }
@@ -78,7 +85,7 @@ if wanted("gossip.20nodes", "gossip.tree.20nodes") { for figure in crowdFigures(
 if wanted("gossip.log.1M") { for figure in logFigures(runs: runs) { add(figure) } }
 
 for figure in searchFigures(
-  reach: wanted("search.flood.reach"), costs: wanted("search.ring.costs"),
+  reach: wanted("search.flood.reach"), costs: wanted("search.ring.costs", "search.cost"),
   local: wanted("search.local.milliseconds", "search.index.mib"))
 { add(figure) }
 

@@ -1,4 +1,4 @@
-// SHA-256 of many pieces at once, by Intel's multi-buffer library where the machine has it.
+// SHA-256 of many pieces at once, by Intel's multi-buffer library where the machine has it, and by code of our own.
 //
 // The library is opened when it is first needed, so that a node which hashes nothing never carries it, and a machine
 // without it is served all the same: then each of these answers 0, and the caller hashes in another way.
@@ -23,5 +23,9 @@ int cipsecmb_hash_chunks(int way, const uint8_t *data, size_t length, size_t chu
 
 /// Hashes pieces that lie apart.
 int cipsecmb_hash_each(int way, const uint8_t *const *pieces, const size_t *lengths, size_t count, uint8_t *hashes);
+
+/// The same for pieces of any length, by code of our own that needs no library; way 1 is never to be had.
+int cipsecmb_long_lanes(int way);
+int cipsecmb_hash_long(int way, const uint8_t *const *pieces, const size_t *lengths, size_t count, uint8_t *hashes);
 
 #endif

@@ -23,8 +23,9 @@ enum HashOutcome: Sendable {
 
 /// The work itself, without any state.
 enum FileHashing {
-  /// What is read before it is hashed: little enough to stay in a core's own cache between the two.
-  static let stretch = 1 << 18
+  /// What is read before it is hashed: little enough to stay in a core's own cache between the two, and at least a
+  /// chunk for each lane.
+  static func stretch(_ chunkSize: Int) -> Int { max(1 << 18, SHA256.lanes * chunkSize) }
   /// What one job hashes of a large file.
   static let segment = 1 << 22
   /// Up to here a file is a small one, which is hashed as a whole.
@@ -52,6 +53,7 @@ enum FileHashing {
   static func hashes(
     of file: any ReadableFile, at start: Int64, count: Int, chunkSize: Int, into tree: any WritableFile
   ) throws(FileError) -> [UInt8]? {
+    let stretch = stretch(chunkSize)
     let room = UnsafeMutableRawBufferPointer.allocate(byteCount: stretch, alignment: 64)
     defer { room.deallocate() }
     var hashes = [UInt8](repeating: 0, count: (count + chunkSize - 1) / chunkSize * 32)

@@ -183,7 +183,8 @@ extension FileShare {
     let then: (FileShare) -> (FileError?, borrowing LayerContext<FileShare>) -> Void = { layer in
       { failure, context in
         download.isSyncing = false
-        guard download.era == era, !download.state.isOver else { return }
+        // The file may have got its name meanwhile, and be closed: that is no failure, nor of use any more.
+        guard download.era == era, !download.state.isOver, download.state != .finishing else { return }
         if let failure { return layer.fail(download, failure.message, context) }
         download.syncedAt = context.now
         download.syncTook = context.now - began

@@ -292,6 +292,7 @@ extension FileShare {
     giveUp(download.holders[place].takeAll(at: context.now), of: download, place)
     download.scheduler.release(download.holders[place].id)
     let holder = download.holders[place]
+    transfers.bans.note(holder, of: download.root)
     context.publish(
       HolderBanned(root: download.root, address: holder.address, name: holder.name, level: level, chunk: chunk),
       on: HolderBanned.port)

@@ -12,7 +12,7 @@ extension FileShare {
     guard address != context.address, address.port != 0, !download.liars.contains(address),
       !download.holders.contains(where: { $0.address == address && !$0.isPlain }), makeRoom(in: download)
     else { return }
-    download.holders.append(Holder(id: download.newHolderID(), address: address, name: name, at: context.now))
+    append(Holder(id: download.newHolderID(), address: address, name: name, at: context.now), to: download)
     armTransfers(context)
   }
 
@@ -40,8 +40,16 @@ extension FileShare {
     let nextHop = routing?.route(to: name)?.nextHop ?? context.address
     var holder = Holder(id: download.newHolderID(), address: nextHop, name: name, at: context.now)
     holder.isPlain = true
-    download.holders.append(holder)
+    append(holder, to: download)
     armTransfers(context)
+  }
+
+  /// Adds a holder; one that has sent what is wrong of this file, to whichever download, is shown and not asked.
+  private func append(_ holder: Holder, to download: Download) {
+    download.holders.append(holder)
+    if transfers.bans.contains(holder, of: download.root) {
+      download.holders[download.holders.count - 1].state = .banned
+    }
   }
 
   /// Adds everybody who may have the file: those that Search told of, and the neighbours that speak Strata.

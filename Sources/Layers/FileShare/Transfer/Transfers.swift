@@ -13,6 +13,8 @@ final class Transfers {
   var fetched: [(root: Hash256, source: any PieceSource, name: String)] = []
   /// What searches have found, and who holds it.
   var found = FoundBook()
+  /// Who has sent what is wrong.
+  var bans = BanBook()
   /// Grows whenever a download comes to another state.
   var revision: UInt64 = 0
   /// Reads that wait for bytes of downloads; bounded as all open calls are.
@@ -71,6 +73,9 @@ extension FileShare {
     setup.subscribe(NeighbourChange.port, FileShare.neighbourChangedForTransfers)
     setup.gauge("downloads", "Downloads that are not over.") { layer in
       Double(layer.transfers.downloads.count { !$0.state.isOver })
+    }
+    setup.gauge("banned", "Holders that sent what is wrong of a file and are asked no more for it.") {
+      Double($0.transfers.bans.count)
     }
     setup.gauge("served", "Requests for ranges that wait to be served.") { Double($0.transfers.server.waiting) }
     declareDownloadCommands(setup)
