@@ -153,7 +153,13 @@ private final class ThreadedNode {
     let dead = strata("status", "--config", node.path)
     #expect(dead.status == 1 && dead.errors.contains("nothing listens on 127.0.0.1:1; start it with: strata node"))
     try node.folder.write("data/alice/control.address", address)
-    #expect(node.stop().status == 0 && other.stop().status == 0)
+    #expect(node.stop().status == 0)
+    // Alice is gone, killed for all that her folder tells, and another program has her port.
+    try node.folder.write("data/alice/control.address", try other.folder.read("data/mallory/control.address"))
+    let killed = strata("status", "--config", node.path)
+    #expect(killed.status == 1 && killed.errors.hasPrefix("strata: node alice doesn't run: "), "\(killed.errors)")
+    #expect(killed.errors.contains("is another program, to which the token was not sent; start it with: strata node"))
+    #expect(other.stop().status == 0)
   }
 
   @Test("top shows running nodes, by files, folders and data") func top() throws {

@@ -13,6 +13,8 @@ struct ControlClient {
   private let tokenPath: String
   /// How a person would start the node, for when it doesn't run.
   private let remedy: String
+  /// Whose data folder it is, to see whether the node runs at all; nil where only an address was given.
+  private var owner: (name: String, data: String)?
 
   /// The options by which it is found.
   static let options = [
@@ -69,6 +71,7 @@ struct ControlClient {
     tokenPath = "\(folder)/\(tokenFileName)"
     token = try Self.token(tokenPath)
     remedy = "is the node running?"
+    owner = (Path.lastPart(Path.absolute(folder)), folder)
   }
 
   /// The node of a file; its token is in another file than usual, where one is given.
@@ -89,6 +92,7 @@ struct ControlClient {
     (host, port) = (address.host, address.port)
     tokenPath = tokenFile ?? "\(file.data)/\(tokenFileName)"
     token = try Self.token(tokenPath)
+    owner = (file.name, file.data)
   }
 
   /// The file of the node that is meant.
@@ -127,8 +131,16 @@ struct ControlClient {
     }
   }
 
+  /// What a node that was killed leaves behind says that it runs; its lock says that it doesn't.
+  private var isGone: Bool { owner.map { !DataDirectoryLock.isHeld(directory: $0.data) } ?? false }
+
   private func stranger(_ detail: String) -> FailedError {
-    FailedError(
+    if let owner, isGone {
+      return FailedError(
+        "node \(owner.name) doesn't run: no process has \(owner.data)/\(DataDirectoryLock.fileName), and what listens at "
+          + "\(host):\(port) is another program, to which the token was not sent; \(remedy)")
+    }
+    return FailedError(
       "what listens at \(host):\(port) doesn't know the token in \(tokenPath), so the token was not sent\(detail): "
         + "either another program has the port now, or the token is another node's; \(remedy)")
   }
@@ -141,7 +153,9 @@ struct ControlClient {
   }
 
   private func failed(_ error: HTTPClientError) -> FailedError {
-    FailedError(error.kind == .unreachable ? "\(error.message); \(remedy)" : error.message)
+    guard error.kind == .unreachable else { return FailedError(error.message) }
+    let name = isGone ? owner.map { "node \($0.name) doesn't run: " } : nil
+    return FailedError("\(name ?? "")\(error.message); \(remedy)")
   }
 
   /// The body that a path answers with.

@@ -90,6 +90,7 @@ extension CommandLineTool {
           isRequired: false),
       ],
       options: ControlClient.options + [Self.jsonOption],
+      examples: ["call gossip publish '{\"text\": \"Hello\"}'", "call gossip status"],
       action: { parsed, tool in
         var whole = ParsedArguments()
         whole.options["input"] = [parsed.positional("input") ?? "{}"]
