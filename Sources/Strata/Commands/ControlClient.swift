@@ -152,7 +152,16 @@ struct ControlClient {
       + (hasBody ? [HTTPField("Content-Type", "application/json")] : [])
   }
 
+  /// The node was there when it was asked, and is no more.
+  private var ended: FailedError {
+    FailedError(
+      isGone
+        ? "node \(owner?.name ?? "") has ended before its answer was whole; \(remedy)"
+        : "the node ended the answer before its result")
+  }
+
   private func failed(_ error: HTTPClientError) -> FailedError {
+    if error.kind == .broken, isGone { return ended }
     guard error.kind == .unreachable else { return FailedError(error.message) }
     let name = isGone ? owner.map { "node \($0.name) doesn't run: " } : nil
     return FailedError("\(name ?? "")\(error.message); \(remedy)")
@@ -230,7 +239,7 @@ struct ControlClient {
     }
     if head.status >= 400 { throw Refusal(status: head.status, body: whole) }
     if isStream {
-      guard let outcome else { throw FailedError("the node ended the answer before its result") }
+      guard let outcome else { throw ended }
       return try outcome.get()
     }
     return whole.isEmpty ? .null : try JSON.parse(whole)

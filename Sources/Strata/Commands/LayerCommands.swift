@@ -110,12 +110,8 @@ extension CommandLineTool {
     let client = try ControlClient(parsed, self)
     let isJSON = parsed.has("json")
     let progress = ProgressLine(console: console, isJSON: isJSON, schema: schemas.progress)
-    // The node cancels a call whose caller hangs up.
-    let before = signal(SIGINT) { _ in
-      let text: StaticString = "\ncancelled\n"
-      _ = write(2, text.utf8Start, text.utf8CodeUnitCount)
-      _exit(130)
-    }
+    // The node cancels a call whose caller hangs up; but a download is the node's own, and goes on.
+    let before = command.name == "download" ? signal(SIGINT, stopWatching) : signal(SIGINT, hangUp)
     defer {
       signal(SIGINT, before)
       progress.end()
@@ -125,4 +121,18 @@ extension CommandLineTool {
     isJSON ? console.print(result.text(pretty: true)) : console.show(result, as: schemas.output)
     return 0
   }
+}
+
+/// Ends the program while a call goes on; what was begun ends with the call.
+private func hangUp(_ number: Int32) { leave("\ncancelled\n") }
+
+/// Ends the program while a download goes on.
+private func stopWatching(_ number: Int32) {
+  leave("\nThe download goes on in the node; `downloads` shows it, `pause` and `cancel` end it.\n")
+}
+
+/// Says something and ends, with nothing that a signal must not do.
+private func leave(_ text: StaticString) {
+  _ = write(2, text.utf8Start, text.utf8CodeUnitCount)
+  _exit(130)
 }

@@ -59,6 +59,14 @@ struct Table {
     return room >= min(widths.last ?? 0, Self.narrowest)
   }
 
+  /// Whether each row fits into one line.
+  func isNarrow(_ width: Int) -> Bool {
+    let all = (titles.isEmpty ? [] : [titles]) + rows
+    let count = all.map(\.count).max() ?? 0
+    let widths = (0..<count).map { place in all.map { place < $0.count ? columns(of: $0[place]) : 0 }.max() ?? 0 }
+    return indent.count + widths.reduce(0) { $0 + $1 + 2 } - 2 <= width
+  }
+
   /// The lines, to fit `width`.
   func lines(width: Int, style: (String) -> String = { $0 }) -> [String] {
     let all = (titles.isEmpty ? [] : [titles]) + rows
