@@ -1,4 +1,5 @@
 // ControlClient: finds a running node's control port and asks it.
+import Glibc
 import StackCore
 import StackRuntime
 
@@ -106,7 +107,11 @@ struct ControlClient {
 
   private static func token(_ path: String) throws -> String {
     do throws(TextFileError) { return trimmed(try readFile(path)) } catch {
-      throw FailedError("\(error); a node makes its token when it is started for the first time")
+      var facts = stat()
+      let isMissing = stat(path, &facts) != 0 && errno == ENOENT
+      let hint =
+        isMissing ? "a node makes its token when it is started for the first time" : "only who runs the node may read it"
+      throw FailedError("\(error); \(hint)")
     }
   }
 

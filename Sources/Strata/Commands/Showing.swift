@@ -97,7 +97,7 @@ extension Console {
     let shorter = differing.indices.reversed().map { Array(differing[...$0]) }
     return ([told] + shorter).lazy.filter { $0.count > 2 }.map { shown in
       Table(
-        titles: shown.map { inWords(harmless($0)).uppercased() },
+        titles: shown.map { self.inWords(harmless($0)).uppercased() },
         rows: rows.map { row in shown.map { row[$0]?.briefly ?? "" } }, indent: indent)
     }.first { $0.isNarrow(width) }
   }
