@@ -109,8 +109,7 @@ struct ControlClient {
     do throws(TextFileError) { return trimmed(try readFile(path)) } catch {
       var facts = stat()
       let isMissing = stat(path, &facts) != 0 && errno == ENOENT
-      let hint =
-        isMissing ? "a node makes its token when it is started for the first time" : "only who runs the node may read it"
+      let hint = isMissing ? "a node makes its token at its first start" : "only who runs the node may read it"
       throw FailedError("\(error); \(hint)")
     }
   }
