@@ -103,7 +103,7 @@ private func installed(_ name: String) -> String? {
   func man() throws {
     let page = URL(filePath: #filePath).appending(path: "../../../docs/man/strata.1").standardizedFileURL.path
     let said = try output(try #require(installed("man")), ["--warnings", "-l", page])
-    #expect(!said.contains("warning") && !said.contains("error:"), "\(said.prefix(2000))")
+    #expect(!said.contains("warning:") && !said.contains("error:"), "\(said.prefix(2000))")
     for title in ["NAME", "SYNOPSIS", "strata gossip publish"] { #expect(said.contains(title), "\(title)") }
     // Examples stay as they are, so that they can be copied.
     for line in said.split(separator: "\n") where !line.hasPrefix("       strata ") {
