@@ -56,7 +56,9 @@ extension CommandLineTool {
       guard let control = node.control else { continue }
       let name = file.name + String(repeating: " ", count: max(1, 8 - file.name.count))
       console.print("  \(console.styled(name, .bold))\(ConsolePage.address(control.address, token: node.token))")
-      if let about = file.about { console.print("          \(console.styled(about, .dim))") }
+      for line in wrapped(file.about ?? "", width: console.width - 10) where !line.isEmpty {
+        console.print("          \(console.styled(line, .dim))")
+      }
     }
     console.print()
     console.print("From another terminal, for example:")

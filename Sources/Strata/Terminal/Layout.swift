@@ -83,7 +83,8 @@ struct Table {
     }
     let start = indent.count + widths.dropLast().reduce(0) { $0 + $1 + 2 }
     let room = width - start
-    let isStacked = room < Self.narrowest
+    let last = all.map { $0.count == count ? columns(of: $0[count - 1]) : 0 }.max() ?? 0
+    let isStacked = room < min(last, Self.narrowest)
     return all.enumerated().flatMap { index, row in
       let cells = row + [String](repeating: "", count: count - row.count)
       let made = lines(of: cells, widths, room: isStacked ? width - indent.count - 4 : room, start, isStacked)
