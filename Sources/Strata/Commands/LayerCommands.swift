@@ -110,8 +110,9 @@ extension CommandLineTool {
     let client = try ControlClient(parsed, self)
     let isJSON = parsed.has("json")
     let progress = ProgressLine(console: console, isJSON: isJSON, schema: schemas.progress)
-    // The node cancels a call whose caller hangs up; but a download is the node's own, and goes on.
-    let before = command.name == "download" ? signal(SIGINT, stopWatching) : signal(SIGINT, hangUp)
+    // The layer is told that the caller has gone; some of what it does is the node's own, and goes on.
+    let isWork = schemas.progress.map { Amount.isTold(by: $0) } ?? true
+    let before = signal(SIGINT, command.name == "download" ? leaveDownload : isWork ? leaveWork : leaveNews)
     defer {
       signal(SIGINT, before)
       progress.end()
@@ -123,13 +124,16 @@ extension CommandLineTool {
   }
 }
 
-/// Ends the program while a call goes on; what was begun ends with the call.
-private func hangUp(_ number: Int32) { leave("\ncancelled\n") }
-
 /// Ends the program while a download goes on.
-private func stopWatching(_ number: Int32) {
+private func leaveDownload(_ number: Int32) {
   leave("\nThe download goes on in the node; `downloads` shows it, `pause` and `cancel` end it.\n")
 }
+
+/// Ends the program while the node works.
+private func leaveWork(_ number: Int32) { leave("\ninterrupted; the node may go on with what it has begun\n") }
+
+/// Ends the program that only listened.
+private func leaveNews(_ number: Int32) { leave("\n") }
 
 /// Says something and ends, with nothing that a signal must not do.
 private func leave(_ text: StaticString) {
