@@ -92,7 +92,14 @@ extension Console {
 
   /// The columns that tell rows apart, each cell in few letters; nil where even these don't fit.
   private func brief(_ rows: [JSONObject], _ keys: [String], indent: String) -> Table? {
-    let told = keys.filter { key in rows.contains { $0[key].map { !$0.isNull && $0.boolValue == nil } ?? false } }
+    // A path tells the name as well.
+    let hasNameInPath = rows.allSatisfy { row in
+      row["path"]?.stringValue?.hasSuffix(row["name"]?.stringValue ?? "/") ?? false
+    }
+    let told = keys.filter { key in
+      if key == "name", hasNameInPath { return false }
+      return rows.contains { $0[key].map { !$0.isNull && $0.boolValue == nil } ?? false }
+    }
     let differing = told.filter { key in Set(rows.map { $0[key]?.briefly ?? "" }).count > 1 }
     let shorter = differing.indices.reversed().map { Array(differing[...$0]) }
     return ([told] + shorter).lazy.filter { $0.count > 2 }.map { shown in
