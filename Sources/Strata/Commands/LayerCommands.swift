@@ -112,7 +112,9 @@ extension CommandLineTool {
     let progress = ProgressLine(console: console, isJSON: isJSON, schema: schemas.progress)
     // The layer is told that the caller has gone; some of what it does is the node's own, and goes on.
     let isWork = schemas.progress.map { Amount.isTold(by: $0) } ?? true
-    let before = signal(SIGINT, command.name == "download" ? leaveDownload : isWork ? leaveWork : leaveNews)
+    let before =
+      command.name == "download"
+      ? signal(SIGINT, leaveDownload) : isWork ? signal(SIGINT, leaveWork) : signal(SIGINT, leaveNews)
     defer {
       signal(SIGINT, before)
       progress.end()
