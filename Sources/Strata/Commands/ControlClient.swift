@@ -156,16 +156,23 @@ struct ControlClient {
       + (hasBody ? [HTTPField("Content-Type", "application/json")] : [])
   }
 
-  /// The node was there when it was asked, and is no more.
-  private var ended: FailedError {
-    FailedError(
-      isGone
-        ? "node \(owner?.name ?? "") has ended before its answer was whole; \(remedy)"
-        : "the node ended the answer before its result")
+  /// Whether the node ends now: what the system closes for a killed process, it closes one after the other.
+  private var isEnding: Bool {
+    for _ in 0..<25 {
+      if isGone { return true }
+      poll(nil, 0, 20)
+    }
+    return false
+  }
+
+  /// An answer that was cut, by a node that was there when it was asked.
+  private func cut(_ message: String) -> FailedError {
+    guard let owner, isEnding else { return FailedError(message) }
+    return FailedError("node \(owner.name) has ended before its answer was whole; \(remedy)")
   }
 
   private func failed(_ error: HTTPClientError) -> FailedError {
-    if error.kind == .broken, isGone { return ended }
+    if error.kind == .broken { return cut(error.message) }
     guard error.kind == .unreachable else { return FailedError(error.message) }
     let name = isGone ? owner.map { "node \($0.name) doesn't run: " } : nil
     return FailedError("\(name ?? "")\(error.message); \(remedy)")
@@ -243,7 +250,7 @@ struct ControlClient {
     }
     if head.status >= 400 { throw Refusal(status: head.status, body: whole) }
     if isStream {
-      guard let outcome else { throw ended }
+      guard let outcome else { throw cut("the node ended the answer before its result") }
       return try outcome.get()
     }
     return whole.isEmpty ? .null : try JSON.parse(whole)
