@@ -144,7 +144,7 @@ def merge(path, figures):
     fresh = {figure["name"]: figure for figure in figures}
     kept = [fresh.pop(item["name"], item) for item in known]
     with open(path + ".tmp", "w") as file:
-        json.dump(kept + list(fresh.values()), file, indent=2)
+        json.dump(kept + list(fresh.values()), file, indent=2, ensure_ascii=False)
         file.write("\n")
     os.replace(path + ".tmp", path)
 

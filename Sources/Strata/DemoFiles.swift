@@ -16,6 +16,8 @@ struct DemoFiles {
     var shared: String?
   }
   private(set) var files: [Item] = []
+  /// Says that this demo lives, as long as it does: a folder of copies without it is one that was left behind.
+  private var lock: DataDirectoryLock?
 
   /// Reads all JSON files of a folder; each must be a node's, and right.
   init(folder: String, catalog: [any ProtocolLayer.Type]) throws {
@@ -93,14 +95,60 @@ struct DemoFiles {
 
   // MARK: Copies
 
-  /// Puts the files in a new temporary folder, where the nodes keep what they keep too; the folder's path.
-  mutating func copy() throws -> String {
-    let root = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var template = Array("\(root)/strata-demo.XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else {
-      throw FailedError("can't make a temporary folder in \(root): \(systemText(errno))")
+  /// How the temporary folders of demos are called, before six letters.
+  static let folderName = "strata-demo."
+
+  /// Where temporary folders are made.
+  static func temporary(_ environment: (String) -> String?) -> String {
+    environment("TMPDIR").flatMap { $0.isEmpty ? nil : $0 } ?? "/tmp"
+  }
+
+  /// The demos' folders of this user, the living and those left behind.
+  static func folders(in root: String) -> [String] {
+    let names = ((try? folderNames(root)) ?? []).filter { $0.hasPrefix(folderName) }.sorted()
+    return names.map { "\(root)/\($0)" }.filter { folder in
+      var facts = stat()
+      // Another user's demo is not ours to look at, and its token not ours to read.
+      return lstat(folder, &facts) == 0 && facts.st_uid == geteuid() && facts.st_mode & S_IFMT == S_IFDIR
     }
-    let folder = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// Removes what demos that were killed have left; their folders.
+  static func removeDead(in root: String) -> [String] {
+    folders(in: root).filter { folder in
+      // One without the file is only just being made.
+      guard isFile("\(folder)/\(DataDirectoryLock.fileName)"), let lock = try? DataDirectoryLock(directory: folder)
+      else { return false }
+      return withExtendedLifetime(lock) {
+        removeTree(folder)
+        return !isFolder(folder)
+      }
+    }
+  }
+
+  /// Makes a temporary folder that says that it is in use.
+  private mutating func makeFolder(in root: String) throws -> String {
+    for _ in 0..<3 {
+      var template = Array("\(root)/\(Self.folderName)XXXXXX".utf8CString)
+      guard mkdtemp(&template) != nil else {
+        throw FailedError("can't make a temporary folder in \(root): \(systemText(errno)); $TMPDIR names another place")
+      }
+      let folder = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      do throws(StorageError) {
+        lock = try DataDirectoryLock(directory: folder)
+        return folder
+      } catch {
+        removeTree(folder)
+        // Another demo that starts just now took it for one left behind.
+        guard error.kind == .busy else { throw FailedError("\(error)") }
+      }
+    }
+    throw FailedError("no temporary folder in \(root) stays ours")
+  }
+
+  /// Puts the files in a new temporary folder, where the nodes keep what they keep too; the folder's path.
+  mutating func copy(in root: String) throws -> String {
+    let folder = try makeFolder(in: root)
     do {
       for place in files.indices {
         files[place].json["data"] = .string("data/\(files[place].name)")

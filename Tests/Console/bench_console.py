@@ -131,7 +131,7 @@ def merge(path, figures):
             known = json.load(file)
     names = [figure["name"] for figure in figures]
     with open(path + ".tmp", "w") as file:
-        json.dump([item for item in known if item["name"] not in names] + figures, file, indent=2)
+        json.dump([item for item in known if item["name"] not in names] + figures, file, indent=2, ensure_ascii=False)
         file.write("\n")
     os.replace(path + ".tmp", path)
 

@@ -48,7 +48,7 @@ import Testing
     let from: JSON = .string("\(swarm.sim.address(of: 2))")
     swarm.sim.begin(1, "fileshare", "download", ["file": .string(swarm.link), "from": from]) { _ in }
     swarm.sim.run(for: .seconds(15))
-    #expect(note(swarm).contains("it waits for a holder: 1 bring nothing"), "\(note(swarm))")
+    #expect(note(swarm).contains("it waits for a holder: 1 brings nothing"), "\(note(swarm))")
     let asked = staller.asked
     swarm.sim.run(for: .seconds(60))
     #expect(staller.asked - asked < 60, "\(staller.asked - asked) requests in a minute")

@@ -503,7 +503,9 @@ import Testing
     let loop = try EventLoop()
     let server = try HTTPServer(loop: loop, address: SocketTests.loopback) { _ in }
     let taken = server.localAddress
-    #expect(throws: SocketError(.inUse, "\(taken) is in use by another program")) {
+    #expect(
+      throws: SocketError(.inUse, "\(taken) is in use by another program; stop that one, or choose another port")
+    ) {
       try HTTPServer(loop: loop, address: taken) { _ in }
     }
   }

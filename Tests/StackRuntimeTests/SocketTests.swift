@@ -212,7 +212,9 @@ import Testing
   @Test func whatCannotBeBoundSaysWhy() throws {
     let first = try DatagramSocket(bind: Self.loopback)
     let taken = first.localAddress
-    #expect(throws: SocketError(.inUse, "\(taken) is in use by another program")) { try DatagramSocket(bind: taken) }
+    #expect(
+      throws: SocketError(.inUse, "\(taken) is in use by another program; stop that one, or choose another port")
+    ) { try DatagramSocket(bind: taken) }
     // TEST-NET-1 is no machine's address.
     #expect(throws: SocketError(.notHere, "192.0.2.1 is not an address of this machine")) {
       try DatagramSocket(bind: Address(ipv4: 0xc000_0201, port: 0))

@@ -142,7 +142,8 @@ import Testing
     for file in files.files {
       for peer in file.json["peers"]?.arrayValue ?? [] { #expect(moved.contains(peer.stringValue ?? "")) }
     }
-    let copy = try files.copy()
+    let folder = try TestFolder()
+    let copy = try files.copy(in: folder.path)
     #expect(FileManager.default.fileExists(atPath: copy + "/ada.json"))
     for file in files.files {
       guard let shared = file.json["layers"]?["fileshare"]?["shared"]?.stringValue else { continue }
@@ -150,6 +151,53 @@ import Testing
     }
     removeTree(copy)
     #expect(!FileManager.default.fileExists(atPath: copy))
+  }
+
+  @Test("A demo removes what one that was killed has left, and nothing of one that lives") func deadDemos() throws {
+    let folder = try TestFolder()
+    let place = Self.folder.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    var living = try DemoFiles(folder: place.appendingPathComponent("examples/demo").path, catalog: Catalog.standard)
+    let kept = try living.copy(in: folder.path)
+    let dead = folder.path + "/strata-demo.abcdef"
+    try FileManager.default.createDirectory(atPath: dead + "/data/ada", withIntermediateDirectories: true)
+    try folder.write("strata-demo.abcdef/node.lock", "1\n")
+    // What has no lock yet is only just being made; what is called otherwise is somebody else's.
+    for name in ["strata-demo.fresh1", "strata-other"] {
+      try FileManager.default.createDirectory(atPath: "\(folder.path)/\(name)", withIntermediateDirectories: true)
+    }
+    try folder.write("strata-other/node.lock", "1\n")
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.path + "/strata-demo.linked", withDestinationPath: folder.path + "/strata-other")
+    #expect(DataDirectoryLock.isHeld(directory: kept) && !DataDirectoryLock.isHeld(directory: dead))
+    #expect(DemoFiles.removeDead(in: folder.path) == [dead])
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+    let name = try #require(kept.split(separator: "/").last)
+    #expect(left == [String(name), "strata-demo.fresh1", "strata-demo.linked", "strata-other"].sorted())
+    // Nothing answers there, so `top` has no demo to show.
+    #expect(RunningNodes.demos { $0 == "TMPDIR" ? folder.path : nil }.isEmpty)
+    withExtendedLifetime(living) {}
+  }
+
+  @Test("The talk of the demo speaks of files that are there, and only those with the layer send private messages")
+  func demoTalk() throws {
+    let place = Self.folder.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("examples/demo").path
+    let demo = try DemoFiles(folder: place, catalog: Catalog.standard)
+    let names = try #require(FileManager.default.enumerator(atPath: place + "/files")).compactMap { $0 as? String }
+    let pattern = try Regex(#"look for "(\w+)"|or "(\w+)""#).ignoresCase()
+    var looked = 0
+    for line in DemoTalk.lines {
+      if line.to != nil {
+        let file = try #require(demo.files.first { $0.name == line.who })
+        #expect(file.json["layers"]?["routing"] != nil, "\(line.who) can't send: \(line.text)")
+      }
+      for match in line.text.matches(of: pattern) {
+        let word = match.output[1].substring ?? match.output[2].substring ?? ""
+        looked += 1
+        #expect(names.contains { $0.contains(word) }, "no file of the demo is found by \(word)")
+      }
+    }
+    #expect(looked >= 4)
   }
 
   @Test("A folder without a node's file is refused with the reason") func noDemo() throws {

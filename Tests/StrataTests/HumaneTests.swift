@@ -111,6 +111,37 @@ let noon = WallClock(
     #expect(columns(of: String(shown)) <= 89, "\(columns(of: String(shown)))")
   }
 
+  @Test("A list too wide for a table is one of what tells its rows apart; a single thing is shown whole") func brief() {
+    func shown(_ json: JSON, _ width: Int) -> [String] {
+      let said = Said()
+      let console = Console(program: "strata", width: width, clock: noon) { _, text in
+        said.output += text
+        return nil
+      }
+      console.show(json)
+      return said.output.split(separator: "\n").map(String.init)
+    }
+    func file(_ number: Int64, _ name: String) -> JSON {
+      [
+        "number": .integer(number), "name": .string(name), "path": .string("somewhere/below/\(name)"), "size": 2048,
+        "chunkSize": 8192, "root": .string(String(repeating: "ab0\(number)", count: 16)), "isWhole": true,
+        "holders": [["name": "cleo", "address": "127.0.0.1:7203"], ["address": "127.0.0.1:7205"]],
+      ]
+    }
+    let files: JSON = ["files": [file(1, "a.txt"), file(2, "b.txt")]]
+    #expect(
+      shown(files, 100) == [
+        "files", "  NUMBER  PATH                   SIZE   CHUNK SIZE  ROOT          HOLDERS",
+        "  1       somewhere/below/a.txt  2 KiB  8 KiB       ab01ab01ab01  cleo, 127.0.0.1:7205",
+        "  2       somewhere/below/b.txt  2 KiB  8 KiB       ab02ab02ab02  cleo, 127.0.0.1:7205",
+        "  Shortened to fit; all of it: --json",
+      ])
+    #expect(shown(files, 80)[2] == "  1       somewhere/below/a.txt  ab01ab01ab01")
+    #expect(shown(files, 24).count > 10, "where even that doesn't fit, a block for each")
+    let one = shown(["files": [file(1, "a.txt")]], 80)
+    #expect(one.contains { $0.hasSuffix(String(repeating: "ab01", count: 16)) } && one.count == 9)
+  }
+
   @Test("Where the rate isn't told it is measured") func measured() {
     var now = 0.0
     let line = line(terminal: true, seconds: { now })

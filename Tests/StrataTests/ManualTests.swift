@@ -58,6 +58,14 @@ import Testing
     #expect(count > 20)
   }
 
+  @Test("Every command that can be typed has an example") func exemplary() {
+    func check(_ spec: CommandSpec, _ path: String) {
+      if spec.subcommands.isEmpty { #expect(spec.isHidden || !spec.examples.isEmpty, "\(path) has no example") }
+      for next in spec.subcommands { check(next, "\(path) \(next.name)") }
+    }
+    check(tool.wholeTable, "strata")
+  }
+
   @Test("What a layer's examples say is an input that its command takes") func inputs() throws {
     for report in LayerReport.all(Catalog.standard) {
       for command in report.commands {

@@ -153,7 +153,13 @@ private final class ThreadedNode {
     let dead = strata("status", "--config", node.path)
     #expect(dead.status == 1 && dead.errors.contains("nothing listens on 127.0.0.1:1; start it with: strata node"))
     try node.folder.write("data/alice/control.address", address)
-    #expect(node.stop().status == 0 && other.stop().status == 0)
+    #expect(node.stop().status == 0)
+    // Alice is gone, killed for all that her folder tells, and another program has her port.
+    try node.folder.write("data/alice/control.address", try other.folder.read("data/mallory/control.address"))
+    let killed = strata("status", "--config", node.path)
+    #expect(killed.status == 1 && killed.errors.hasPrefix("strata: node alice doesn't run: "), "\(killed.errors)")
+    #expect(killed.errors.contains("is another program, to which the token was not sent; start it with: strata node"))
+    #expect(other.stop().status == 0)
   }
 
   @Test("top shows running nodes, by files, folders and data") func top() throws {
@@ -260,6 +266,31 @@ private final class ThreadedNode {
     process.waitUntilExit()
     #expect(process.terminationReason == .exit && process.terminationStatus == 0)
     #expect(!FileManager.default.fileExists(atPath: folder.path + "/data/a/control.address"))
+  }
+
+  @Test("A node that is killed while it answers is said to have ended", .enabled(if: RunningNodeTests.program != nil))
+  func killed() throws {
+    let folder = try TestFolder()
+    let path = try folder.write("a.json", #"{"listen": "127.0.0.1:0", "layers": {"gossip": {}}}"#)
+    let (process, _, errors) = try start(["node", "a.json"], in: folder)
+    var log = LineReader(handle: errors.fileHandleForReading)
+    #expect(log.next { $0.contains("control port") } != nil)
+    let ended = DispatchSemaphore(value: 0)
+    let lines = LockedText()
+    Thread.detachNewThread {
+      lines.text = strata(["gossip", "follow", "--config", path], catalog: Catalog.standard).errors
+      ended.signal()
+    }
+    // Killed once the call is under way.
+    while try JSON.parse(strata("metrics", "--json", "--config", path).output)["strata_calls_open"] != 1 {}
+    kill(process.processIdentifier, SIGKILL)
+    process.waitUntilExit()
+    ended.wait()
+    #expect(lines.text == "strata: node a has ended before its answer was whole; start it with: strata node \(path)\n")
+    // Its address is still there.
+    let gone = strata("status", "--config", path)
+    #expect(gone.errors.hasPrefix("strata: node a doesn't run: nothing listens on 127.0.0.1:"), "\(gone.errors)")
+    #expect(FileManager.default.fileExists(atPath: folder.path + "/data/a/control.address"))
   }
 }
 

@@ -90,6 +90,12 @@ import Testing
     let frame = model.frame()
     #expect(frame.nodes[0].rateIn == 0 && frame.nodes[0].isWell)
     #expect(!frame.nodes[1].isWell && frame.nodes[1].state.contains("nothing listens"))
+    // Why takes no other node's columns away.
+    again[1].failure = "node bela doesn't run: nothing listens on 127.0.0.1:1; start it with: strata node bela.json"
+    model.take(again)
+    let rows = TopView(clock: noon).rows(model.frame(), width: 80, height: 24, program: "strata").map(\.text)
+    #expect(rows[2].contains("ADDRESS") && rows[2].contains("MEMORY") && rows[3].contains("127.0.0.1:7201"))
+    #expect(rows[4].hasPrefix("  bela  node bela doesn't run: nothing listens on") && rows[4].count == 80)
   }
 
   @Test(

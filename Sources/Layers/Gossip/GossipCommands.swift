@@ -96,8 +96,8 @@ extension Gossip {
     setup.stream(
       "follow", "Shows rumors as they are heard.", examples: ["", "--topic weather"], Gossip.follow,
       cancelled: Gossip.unfollow)
-    setup.command("origins", "Lists whose rumors are known.", Gossip.originList)
-    setup.command("status", "Shows how Gossip stands, and with whom.", Gossip.status)
+    setup.command("origins", "Lists whose rumors are known.", examples: ["", "--limit 20"], Gossip.originList)
+    setup.command("status", "Shows how Gossip stands, and with whom.", examples: [""], Gossip.status)
   }
 
   private func publish(_ input: PublishInput, _ context: borrowing LayerContext<Gossip>) throws -> Published {

@@ -50,7 +50,7 @@ extension Routing {
     setup.command(
       "messages", "Shows private messages, and what has become of ours.", examples: ["", "--with bob"],
       Routing.messages)
-    setup.command("routes", "Lists the ways that are known.", Routing.routes)
+    setup.command("routes", "Lists the ways that are known.", examples: [""], Routing.routes)
     setup.stream(
       "trace", "Shows the nodes on the way to a node, with the round trip to each.", examples: ["bob"],
       Routing.trace, cancelled: Routing.traceCancelled)

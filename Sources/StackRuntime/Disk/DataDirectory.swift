@@ -35,6 +35,16 @@ public final class DataDirectoryLock: Sendable {
     try Self.sign(file, path, directory)
   }
 
+  /// Whether somebody has this right to a directory now, or may have it where that can't be seen. A process that was
+  /// killed has it no more.
+  public static func isHeld(directory: String) -> Bool {
+    let number = open(directory + "/" + fileName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+    guard number >= 0 else { return errno != ENOENT }
+    let file = Descriptor(number)
+    // Those who only ask don't stand in each other's way.
+    return flock(file.number, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
+  }
+
   /// Writes who holds the lock, for the one who will be refused.
   private static func sign(_ file: Descriptor, _ path: String, _ directory: String) throws(StorageError) {
     let text = [UInt8]("\(getpid())\n".utf8)

@@ -22,7 +22,8 @@ public struct SocketError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The error for an `errno` met while an address was being bound.
   static func binding(_ address: Address, _ code: Int32) -> SocketError {
     switch code {
-    case EADDRINUSE: SocketError(.inUse, "\(address) is in use by another program")
+    case EADDRINUSE:
+      SocketError(.inUse, "\(address) is in use by another program; stop that one, or choose another port")
     case EACCES, EPERM:
       if (1..<1024).contains(address.port) {
         SocketError(.permission, "\(address): ports below 1024 need more rights; choose a higher port")

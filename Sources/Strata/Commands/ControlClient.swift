@@ -1,4 +1,5 @@
 // ControlClient: finds a running node's control port and asks it.
+import Glibc
 import StackCore
 import StackRuntime
 
@@ -13,6 +14,8 @@ struct ControlClient {
   private let tokenPath: String
   /// How a person would start the node, for when it doesn't run.
   private let remedy: String
+  /// Whose data folder it is, to see whether the node runs at all; nil where only an address was given.
+  private var owner: (name: String, data: String)?
 
   /// The options by which it is found.
   static let options = [
@@ -69,6 +72,7 @@ struct ControlClient {
     tokenPath = "\(folder)/\(tokenFileName)"
     token = try Self.token(tokenPath)
     remedy = "is the node running?"
+    owner = (Path.lastPart(Path.absolute(folder)), folder)
   }
 
   /// The node of a file; its token is in another file than usual, where one is given.
@@ -89,6 +93,7 @@ struct ControlClient {
     (host, port) = (address.host, address.port)
     tokenPath = tokenFile ?? "\(file.data)/\(tokenFileName)"
     token = try Self.token(tokenPath)
+    owner = (file.name, file.data)
   }
 
   /// The file of the node that is meant.
@@ -102,7 +107,10 @@ struct ControlClient {
 
   private static func token(_ path: String) throws -> String {
     do throws(TextFileError) { return trimmed(try readFile(path)) } catch {
-      throw FailedError("\(error); a node makes its token when it is started for the first time")
+      var facts = stat()
+      let isMissing = stat(path, &facts) != 0 && errno == ENOENT
+      let hint = isMissing ? "a node makes its token at its first start" : "only who runs the node may read it"
+      throw FailedError("\(error); \(hint)")
     }
   }
 
@@ -127,8 +135,16 @@ struct ControlClient {
     }
   }
 
+  /// What a node that was killed leaves behind says that it runs; its lock says that it doesn't.
+  private var isGone: Bool { owner.map { !DataDirectoryLock.isHeld(directory: $0.data) } ?? false }
+
   private func stranger(_ detail: String) -> FailedError {
-    FailedError(
+    if let owner, isGone {
+      return FailedError(
+        "node \(owner.name) doesn't run: no process has \(owner.data)/\(DataDirectoryLock.fileName), and what listens at "
+          + "\(host):\(port) is another program, to which the token was not sent; \(remedy)")
+    }
+    return FailedError(
       "what listens at \(host):\(port) doesn't know the token in \(tokenPath), so the token was not sent\(detail): "
         + "either another program has the port now, or the token is another node's; \(remedy)")
   }
@@ -140,8 +156,26 @@ struct ControlClient {
       + (hasBody ? [HTTPField("Content-Type", "application/json")] : [])
   }
 
+  /// Whether the node ends now: what the system closes for a killed process, it closes one after the other.
+  private var isEnding: Bool {
+    for _ in 0..<25 {
+      if isGone { return true }
+      poll(nil, 0, 20)
+    }
+    return false
+  }
+
+  /// An answer that was cut, by a node that was there when it was asked.
+  private func cut(_ message: String) -> FailedError {
+    guard let owner, isEnding else { return FailedError(message) }
+    return FailedError("node \(owner.name) has ended before its answer was whole; \(remedy)")
+  }
+
   private func failed(_ error: HTTPClientError) -> FailedError {
-    FailedError(error.kind == .unreachable ? "\(error.message); \(remedy)" : error.message)
+    if error.kind == .broken { return cut(error.message) }
+    guard error.kind == .unreachable else { return FailedError(error.message) }
+    let name = isGone ? owner.map { "node \($0.name) doesn't run: " } : nil
+    return FailedError("\(name ?? "")\(error.message); \(remedy)")
   }
 
   /// The body that a path answers with.
@@ -216,7 +250,7 @@ struct ControlClient {
     }
     if head.status >= 400 { throw Refusal(status: head.status, body: whole) }
     if isStream {
-      guard let outcome else { throw FailedError("the node ended the answer before its result") }
+      guard let outcome else { throw cut("the node ended the answer before its result") }
       return try outcome.get()
     }
     return whole.isEmpty ? .null : try JSON.parse(whole)

@@ -9,9 +9,9 @@ extension CommandLineTool {
     CommandSpec(
       name: "demo", summary: "Runs a small network of nodes to look at, with a little talk going on.",
       discussion:
-        "Runs a node for each JSON file of the folder, from copies in a temporary folder that is removed at the end. If "
-        + "one of their ports is taken, all of them move on, and each peer with them. What a file shares by a relative path "
-        + "is looked for beside it. Ctrl-C ends it.",
+        "Runs a node for each JSON file of the folder, from copies in a temporary folder that is removed at the end, or "
+        + "else by the next demo. If one of their ports is taken, all of them move on, and each peer with them. What a file "
+        + "shares by a relative path is looked for beside it. Ctrl-C ends it.",
       positionals: [PositionalSpec(name: "folder", summary: "The folder of the nodes' files.", completes: .folders)],
       options: [
         OptionSpec(name: "quiet", short: "q", summary: "No talk but your own."),
@@ -34,7 +34,11 @@ extension CommandLineTool {
     var demo = try DemoFiles(folder: parsed.positional("folder") ?? "", catalog: catalog)
     let moved = try demo.findPorts(any: parsed.has("any-ports"))
     if let moved { console.print(moved) }
-    let work = try demo.copy()
+    let root = DemoFiles.temporary(console.environment)
+    for folder in DemoFiles.removeDead(in: root) {
+      console.print("A demo that was killed had left \(folder); it is removed.")
+    }
+    let work = try demo.copy(in: root)
     defer { removeTree(work) }
     let network = try DemoNetwork(demo, tool: self, page: parsed.option("console"))
     network.talks = !parsed.has("quiet")
@@ -52,7 +56,9 @@ extension CommandLineTool {
       guard let control = node.control else { continue }
       let name = file.name + String(repeating: " ", count: max(1, 8 - file.name.count))
       console.print("  \(console.styled(name, .bold))\(ConsolePage.address(control.address, token: node.token))")
-      if let about = file.about { console.print("          \(console.styled(about, .dim))") }
+      for line in wrapped(file.about ?? "", width: console.width - 10) where !line.isEmpty {
+        console.print("          \(console.styled(line, .dim))")
+      }
     }
     console.print()
     console.print("From another terminal, for example:")

@@ -90,6 +90,7 @@ extension CommandLineTool {
           isRequired: false),
       ],
       options: ControlClient.options + [Self.jsonOption],
+      examples: ["call gossip publish '{\"text\": \"Hello\"}'", "call gossip status"],
       action: { parsed, tool in
         var whole = ParsedArguments()
         whole.options["input"] = [parsed.positional("input") ?? "{}"]
@@ -109,12 +110,11 @@ extension CommandLineTool {
     let client = try ControlClient(parsed, self)
     let isJSON = parsed.has("json")
     let progress = ProgressLine(console: console, isJSON: isJSON, schema: schemas.progress)
-    // The node cancels a call whose caller hangs up.
-    let before = signal(SIGINT) { _ in
-      let text: StaticString = "\ncancelled\n"
-      _ = write(2, text.utf8Start, text.utf8CodeUnitCount)
-      _exit(130)
-    }
+    // The layer is told that the caller has gone; some of what it does is the node's own, and goes on.
+    let isWork = schemas.progress.map { Amount.isTold(by: $0) } ?? true
+    let before =
+      command.name == "download"
+      ? signal(SIGINT, leaveDownload) : isWork ? signal(SIGINT, leaveWork) : signal(SIGINT, leaveNews)
     defer {
       signal(SIGINT, before)
       progress.end()
@@ -124,4 +124,21 @@ extension CommandLineTool {
     isJSON ? console.print(result.text(pretty: true)) : console.show(result, as: schemas.output)
     return 0
   }
+}
+
+/// Ends the program while a download goes on.
+private func leaveDownload(_ number: Int32) {
+  leave("\nThe download goes on in the node; `downloads` shows it, `pause` and `cancel` end it.\n")
+}
+
+/// Ends the program while the node works.
+private func leaveWork(_ number: Int32) { leave("\ninterrupted; the node may go on with what it has begun\n") }
+
+/// Ends the program that only listened.
+private func leaveNews(_ number: Int32) { leave("\n") }
+
+/// Says something and ends, with nothing that a signal must not do.
+private func leave(_ text: StaticString) {
+  _ = write(2, text.utf8Start, text.utf8CodeUnitCount)
+  _exit(130)
 }

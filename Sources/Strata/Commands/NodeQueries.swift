@@ -83,6 +83,7 @@ extension CommandLineTool {
     CommandSpec(
       name: "reload", summary: "Has a running node read its file again, and shows what came of each changed key.",
       options: ControlClient.options + [OptionSpec(name: "json", summary: "Print JSON.")],
+      examples: ["reload --config alice.json"],
       action: { parsed, tool in
         let json = try ControlClient(parsed, tool).post("/v1/node/reload")
         if parsed.has("json") {

@@ -52,13 +52,9 @@ struct RunningNodes {
 
   /// The demo networks of this user that run, each a folder of copies that goes when it ends.
   static func demos(_ environment: (String) -> String?) -> [String] {
-    let root = environment("TMPDIR") ?? "/tmp"
-    let names = ((try? folderNames(root)) ?? []).filter { $0.hasPrefix("strata-demo.") }.sorted()
-    return names.map { "\(root)/\($0)" }.filter { folder in
-      var facts = stat()
-      // Another user's demo is not ours to look at, and its token not ours to read.
-      guard lstat(folder, &facts) == 0, facts.st_uid == geteuid() else { return false }
-      return inFolder(folder).contains { isFile("\($0.data)/\(controlAddressFileName)") }
+    DemoFiles.folders(in: DemoFiles.temporary(environment)).filter { folder in
+      DataDirectoryLock.isHeld(directory: folder)
+        && inFolder(folder).contains { isFile("\($0.data)/\(controlAddressFileName)") }
     }
   }
 

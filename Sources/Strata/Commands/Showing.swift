@@ -15,6 +15,17 @@ extension JSON {
     }
   }
 
+  /// The value in as few letters as still tell it from others: a hash by its first digits, things by their names.
+  var briefly: String {
+    switch self {
+    case .null: ""
+    case .string(let text) where text.utf8.count >= 32 && [UInt8](hex: text) != nil: String(text.prefix(12))
+    case .array(let elements) where isTable:
+      elements.map { ($0["name"] ?? $0["address"] ?? $0).inOneCell }.joined(separator: ", ")
+    default: inOneCell
+    }
+  }
+
   /// Whether it is a list of objects, which is best seen as a table.
   fileprivate var isTable: Bool {
     guard case .array(let elements) = self, !elements.isEmpty else { return false }
@@ -60,7 +71,7 @@ extension Console {
     }
   }
 
-  /// A table; where its columns don't fit, a block of pairs for each row.
+  /// A table; where its columns don't fit, one of those that matter; where these don't, a block of pairs for each row.
   private func show(_ rows: [JSONObject], indent: String) {
     var keys: [String] = []
     for row in rows { for key in row.keys where !keys.contains(key) { keys.append(key) } }
@@ -68,10 +79,33 @@ extension Console {
       titles: keys.map { inWords(harmless($0)).uppercased() },
       rows: rows.map { row in keys.map { row[$0]?.inOneCell ?? "" } }, indent: indent)
     if table.fits(width) { return print(table) }
+    if rows.count > 1, let brief = brief(rows, keys, indent: indent) {
+      print(brief)
+      return print(indent + styled("Shortened to fit; all of it: --json", .dim))
+    }
     for (place, row) in rows.enumerated() {
       if place > 0 { print("") }
       print(Table(rows: row.map { [harmless($0.key), $0.value.inOneCell] }, indent: indent, keepsWords: true))
     }
+  }
+
+  /// The columns that tell rows apart, each cell in few letters; nil where even these don't fit.
+  private func brief(_ rows: [JSONObject], _ keys: [String], indent: String) -> Table? {
+    // A path tells the name as well.
+    let hasNameInPath = rows.allSatisfy { row in
+      row["path"]?.stringValue?.hasSuffix(row["name"]?.stringValue ?? "/") ?? false
+    }
+    let told = keys.filter { key in
+      if key == "name", hasNameInPath { return false }
+      return rows.contains { $0[key].map { !$0.isNull && $0.boolValue == nil } ?? false }
+    }
+    let differing = told.filter { key in Set(rows.map { $0[key]?.briefly ?? "" }).count > 1 }
+    let shorter = differing.indices.reversed().map { Array(differing[...$0]) }
+    return ([told] + shorter).lazy.filter { $0.count > 2 }.map { shown in
+      Table(
+        titles: shown.map { self.inWords(harmless($0)).uppercased() },
+        rows: rows.map { row in shown.map { row[$0]?.briefly ?? "" } }, indent: indent)
+    }.first { $0.isNarrow(width) }
   }
 
   /// A key such as `lastHeard` as words.

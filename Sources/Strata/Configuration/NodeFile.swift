@@ -42,12 +42,16 @@ public struct NodeFile {
     _ path: String, catalog: [any ProtocolLayer.Type]
   ) throws(NodeFileError) -> NodeFile {
     let bytes: [UInt8]
-    do { bytes = try readFile(path) } catch {
-      // The error's lines begin with the path already.
-      let reason = error.description.replacing("can't read \(path): ", with: "can't be read: ")
-      throw NodeFileError(file: path, problems: [.init(path: "", reason)])
-    }
+    do { bytes = try readFile(path) } catch { throw unreadable(path, error) }
     return try parse(bytes, path: path, catalog: catalog)
+  }
+
+  private static func unreadable(_ path: String, _ error: TextFileError) -> NodeFileError {
+    // The error's lines begin with the path already.
+    var reason = error.description.replacing("can't read \(path): ", with: "can't be read: ")
+    var facts = stat()
+    if stat(path, &facts) != 0, errno == ENOENT { reason += "; `init` writes a node's file" }
+    return NodeFileError(file: path, problems: [.init(path: "", reason)])
   }
 
   /// Reads a file's text.
@@ -142,11 +146,7 @@ extension NodeFile {
   /// Reads the core's keys alone, to find a running node, which may have layers that aren't compiled in here.
   static func readCore(_ path: String) throws(NodeFileError) -> NodeFile {
     let bytes: [UInt8]
-    do { bytes = try readFile(path) } catch {
-      // The error's lines begin with the path already.
-      let reason = error.description.replacing("can't read \(path): ", with: "can't be read: ")
-      throw NodeFileError(file: path, problems: [.init(path: "", reason)])
-    }
+    do { bytes = try readFile(path) } catch { throw unreadable(path, error) }
     var json: JSON
     do { json = try JSON.parse(bytes) } catch {
       throw NodeFileError(file: path, problems: [NodeFileProblem(error, in: bytes)])

@@ -50,9 +50,10 @@ struct Humane {
 
   // MARK: What keys say
 
-  /// `bytes`, `size`, `bytesIn`, `ofBytes`.
+  /// `bytes`, `size`, `bytesIn`, `ofBytes`, `chunkSize`.
   static func isSize(_ key: String) -> Bool {
-    key == "bytes" || key == "size" || key.hasSuffix("Bytes") || key.hasPrefix("bytes") && startsWord(key, 5)
+    ["bytes", "size", "chunkSize"].contains(key) || key.hasSuffix("Bytes")
+      || key.hasPrefix("bytes") && startsWord(key, 5)
   }
 
   /// `rate`, `ourRate`.

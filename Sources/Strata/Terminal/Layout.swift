@@ -94,6 +94,14 @@ struct Table {
     return room >= min(widths.last ?? 0, Self.narrowest)
   }
 
+  /// Whether each row fits into one line.
+  func isNarrow(_ width: Int) -> Bool {
+    let all = (titles.isEmpty ? [] : [titles]) + rows
+    let count = all.map(\.count).max() ?? 0
+    let widths = (0..<count).map { place in all.map { place < $0.count ? columns(of: $0[place]) : 0 }.max() ?? 0 }
+    return indent.count + widths.reduce(0) { $0 + $1 + 2 } - 2 <= width
+  }
+
   /// The lines, to fit `width`.
   func lines(width: Int, style: (String) -> String = { $0 }) -> [String] {
     let all = (titles.isEmpty ? [] : [titles]) + rows
@@ -110,7 +118,8 @@ struct Table {
     }
     let start = indent.count + widths.dropLast().reduce(0) { $0 + $1 + 2 }
     let room = width - start
-    let isStacked = room < Self.narrowest
+    let last = all.map { $0.count == count ? columns(of: $0[count - 1]) : 0 }.max() ?? 0
+    let isStacked = room < min(last, Self.narrowest)
     return all.enumerated().flatMap { index, row in
       let cells = row + [String](repeating: "", count: count - row.count)
       let made = lines(of: cells, widths, room: isStacked ? width - indent.count - 4 : room, start, isStacked)

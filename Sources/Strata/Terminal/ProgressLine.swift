@@ -85,9 +85,9 @@ final class ProgressLine {
   private func showNews(_ json: JSON) {
     let shown = console.humane.words(json, as: schema)
     guard case .object(let members) = shown else { return console.print(shown.inOneCell) }
-    let told = members.filter { !$0.value.isNull }
+    let told = members.filter { !$0.value.isNull && $0.value != .bool(false) && $0.value.arrayValue?.isEmpty != true }
     console.print(
-      told.map { "\(console.styled(harmless($0.key), .dim)) \($0.value.inOneCell)" }.joined(separator: "  "))
+      told.map { "\(console.styled(harmless($0.key), .dim)) \($0.value.briefly)" }.joined(separator: "  "))
   }
 
   /// The progress in words: `received 5, total 10`.

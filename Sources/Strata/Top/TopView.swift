@@ -20,6 +20,8 @@ struct TopTable {
   var rows: [[String]]
   /// Rows that say that something is wrong.
   var bad: [Int] = []
+  /// Rows of which the cells beyond the first don't count: the last one's text stands in their place.
+  var told: [Int] = []
 
   /// A table in which each row stays one, whatever others call themselves and their files.
   init(columns: [Column], rows: [[String]], bad: [Int] = []) {
@@ -34,7 +36,11 @@ struct TopTable {
     let (places, widths) = layout(width)
     var lines = [TopRow(text: line(columns.map(\.title), places, widths, width), style: .title)]
     for (number, row) in shown.enumerated() {
-      lines.append(TopRow(text: line(row, places, widths, width), style: bad.contains(number) ? .bad : .plain))
+      var text = line(row, places, widths, width)
+      if told.contains(number), let first = widths.first {
+        text = clipped(padded(clipped(row.first ?? "", first), first) + "  " + (row.last ?? ""), width)
+      }
+      lines.append(TopRow(text: text, style: bad.contains(number) ? .bad : .plain))
     }
     if shown.count < rows.count, room > 0 {
       lines.append(TopRow(text: clipped("… and \(rows.count - shown.count) more", width), style: .dim))
@@ -45,8 +51,9 @@ struct TopTable {
   /// Which columns are shown, and how wide.
   private func layout(_ width: Int) -> (places: [Int], widths: [Int]) {
     var places = Array(columns.indices)
+    let counted = rows.indices.filter { !told.contains($0) }.map { rows[$0] }
     let wide = columns.indices.map { place in
-      rows.reduce(displayWidth(columns[place].title)) {
+      (place == 0 ? rows : counted).reduce(displayWidth(columns[place].title)) {
         max($0, $1.indices.contains(place) ? displayWidth($1[place]) : 0)
       }
     }
@@ -199,7 +206,8 @@ struct TopView {
           mark + node.name, node.address, Units.seconds((node.uptime ?? 0).rounded(.down)), "\(node.neighbours)",
           rate(node.rateIn), rate(node.rateOut), perSecond(node.drops), node.memory.map(Units.bytes) ?? "", node.state,
         ]
-      }, bad: frame.nodes.indices.filter { !frame.nodes[$0].isWell })
+      }, bad: frame.nodes.indices.filter { !frame.nodes[$0].isWell },
+      told: frame.nodes.indices.filter { frame.nodes[$0].uptime == nil })
   }
 
   private func trafficTable(_ frame: TopFrame) -> TopTable {
@@ -263,8 +271,9 @@ struct TopView {
             + queues.map { $0.amount.isEmpty ? $0.name : "\($0.name) \($0.amount)" }
             .joined(separator: "   "), width))
     }
-    let drops = frame.drops.isEmpty ? [TopFrame.Queue(name: "none", amount: "")] : frame.drops
-    return [line("WAITING", frame.queues), line("DROPPED", drops)]
+    let none = [TopFrame.Queue(name: "none", amount: "")]
+    let queues = frame.queues.filter { !["0", "0 B"].contains($0.amount) }
+    return [line("WAITING", queues.isEmpty ? none : queues), line("DROPPED", frame.drops.isEmpty ? none : frame.drops)]
   }
 }
 

@@ -151,7 +151,10 @@ final class Download {
     let others = holders.count { $0.state != .banned }
     var parts: [String] = []
     if banned > 0 { parts.append("\(banned) sent what is wrong and are asked no more") }
-    if others > 0 { parts.append("\(others) bring nothing, and are asked again from time to time") }
+    if others > 0 {
+      let what = others == 1 ? "1 brings nothing, and is asked" : "\(others) bring nothing, and are asked"
+      parts.append("\(what) again from time to time")
+    }
     if let trouble { parts.append(trouble) }
     return "it waits for a holder: " + (parts.isEmpty ? "none is known" : parts.joined(separator: "; "))
   }

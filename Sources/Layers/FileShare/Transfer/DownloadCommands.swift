@@ -32,13 +32,15 @@ extension FileShare {
   func declareDownloadCommands(_ setup: LayerSetup<FileShare>) {
     setup.stream(
       "download", "Fetches a file or a folder from all who have it.",
-      examples: ["strata:file?root=…&size=…", "3", "\(String(repeating: "ab", count: 32)) --from alice"],
+      examples: ["'strata:file?root=…&size=…'", "3", "\(String(repeating: "ab", count: 32)) --from alice"],
       FileShare.download)
-    setup.command("downloads", "Shows the downloads.", FileShare.listDownloads)
-    setup.command("pause", "Stops a download for now.", FileShare.pauseCommand)
-    setup.command("resume", "Goes on with a download.", FileShare.resumeCommand)
-    setup.command("cancel", "Gives a download up and removes what is there of it.", FileShare.cancelCommand)
-    setup.command("holders", "Shows who brings which parts of a download.", FileShare.holdersCommand)
+    setup.command("downloads", "Shows the downloads.", examples: [""], FileShare.listDownloads)
+    setup.command("pause", "Stops a download for now.", examples: ["2be435ce"], FileShare.pauseCommand)
+    setup.command("resume", "Goes on with a download.", examples: ["2be435ce"], FileShare.resumeCommand)
+    setup.command(
+      "cancel", "Gives a download up and removes what is there of it.", examples: ["2be435ce"], FileShare.cancelCommand)
+    setup.command(
+      "holders", "Shows who brings which parts of a download.", examples: ["2be435ce"], FileShare.holdersCommand)
   }
 
   private func download(

@@ -115,7 +115,7 @@ private let pages = ["README.md", "docs/writing-a-layer.md"]
           let parts = path.split(separator: "/").map(String.init)
           #expect(try parts.count == 2 && isCommand(parts[0], parts[1]), "\(block.place): \(line)")
         default:
-          let isKnown = ["cat", "cd", "cp", "export", "git", "kill", "mkdir", "swift"].contains(first)
+          let isKnown = ["cat", "cd", "cp", "export", "git", "head", "kill", "mkdir", "swift"].contains(first)
           #expect(isKnown || first.hasPrefix("TOKEN="), "\(block.place): \(line)")
         }
       }
