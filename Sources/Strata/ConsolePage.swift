@@ -14,21 +14,10 @@ enum ConsolePage {
     + "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     + "require-trusted-types-for 'script'; trusted-types 'none'"
 
-  /// A file of the page.
+  /// A file of the page as it is edited.
   struct File {
     var name: String
     var bytes: [UInt8]
-    /// Where it is served: the page itself at the root, all else below a folder of its own.
-    var path: String { name == "index.html" ? "/" : "/console/\(name)" }
-    var contentType: String {
-      switch name.split(separator: ".").last {
-      case "html": "text/html; charset=utf-8"
-      case "js": "text/javascript; charset=utf-8"
-      case "css": "text/css; charset=utf-8"
-      case "svg": "image/svg+xml"
-      default: "application/octet-stream"
-      }
-    }
   }
 
   /// The files that are part of the program.
@@ -40,21 +29,82 @@ enum ConsolePage {
     }
   }
 
-  /// Serves the page on a node's control port. With a folder, each file is read from there whenever it is asked for, so
-  /// that an edit shows with the next reload of the page.
+  /// Something that is served.
+  struct Served {
+    var path: String
+    var bytes: [UInt8]
+    /// What stands behind the path in the page, so that a browser may keep this as long as it likes; nil for the page.
+    var version: String?
+
+    init(_ path: String, _ text: String, isKept: Bool = true) {
+      (self.path, bytes) = (path, Array(text.utf8))
+      version = isKept ? String(stableHash(bytes), radix: 36) : nil
+    }
+  }
+
+  /// The page in as few pieces as can be: itself, one sheet of styles, one script, and its picture.
+  static func served(_ read: @escaping (String) -> String?) throws(ConsoleBundle.Fault) -> [Served] {
+    func file(_ name: String) throws(ConsoleBundle.Fault) -> String {
+      guard let text = read(name) else { throw ConsoleBundle.Fault(description: "there is no \(name)") }
+      return text
+    }
+    var styles = ""
+    for name in ConsoleBundle.styles { styles += try file(name) }
+    let rest = [
+      Served("/console/app.css", styles),
+      Served("/console/app.js", try ConsoleBundle.script(read)),
+      Served("/console/icon.svg", try file("icon.svg")),
+    ]
+    var page = try file("index.html")
+    for piece in rest {
+      page = page.replacing("\"\(piece.path)\"", with: "\"\(piece.path)?v=\(piece.version ?? "")\"")
+    }
+    return [Served("/", page, isKept: false)] + rest
+  }
+
+  /// The page as it is part of the program, put together when it is first asked for. A test sees to it that it can be.
+  static let own: [Served] = {
+    let parts = files
+    let read = { (name: String) in
+      parts.first { $0.name == name }.map { String(decoding: $0.bytes, as: UTF8.self) }
+    }
+    return (try? served(read)) ?? []
+  }()
+
+  /// The paths of what is served.
+  static let paths = ["/", "/console/app.css", "/console/app.js", "/console/icon.svg"]
+
+  /// Serves the page on a node's control port. With a folder, its files are read from there whenever they are asked
+  /// for, so that an edit shows with the next reload of the page; a fault in them is what is served then.
   static func serve(on node: RealNode, from folder: String? = nil) {
-    for (place, file) in files.enumerated() {
-      // The bytes stay in the program's own memory until they are asked for.
-      node.control?.addAsset(file.path, contentType: file.contentType, contentSecurityPolicy: policy) {
-        if let folder, let fresh = try? readFile("\(folder)/\(file.name)") { return fresh }
-        return files(at: place)
+    for path in paths {
+      guard let folder else {
+        let piece = { own.first { $0.path == path } }
+        node.control?.addAsset(
+          path, contentType: contentType(path), contentSecurityPolicy: policy, version: { piece()?.version }
+        ) { piece()?.bytes ?? [] }
+        continue
+      }
+      node.control?.addAsset(path, contentType: contentType(path), contentSecurityPolicy: policy) {
+        do throws(ConsoleBundle.Fault) {
+          let pieces = try served { name in
+            (try? readFile("\(folder)/\(name)")).map { String(decoding: $0, as: UTF8.self) }
+          }
+          return pieces.first { $0.path == path }?.bytes ?? []
+        } catch {
+          return Array("\(error)".utf8)
+        }
       }
     }
   }
 
-  private static func files(at place: Int) -> [UInt8] {
-    guard let file = console_file_at(place)?.pointee else { return [] }
-    return Array(UnsafeBufferPointer(start: file.bytes, count: file.count))
+  private static func contentType(_ path: String) -> String {
+    switch path.split(separator: ".").last {
+    case "js": "text/javascript; charset=utf-8"
+    case "css": "text/css; charset=utf-8"
+    case "svg": "image/svg+xml"
+    default: "text/html; charset=utf-8"
+    }
   }
 
   /// Where a person opens a node's console. What stands behind the # stays in the browser: it is sent to nobody.

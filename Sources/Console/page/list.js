@@ -89,19 +89,32 @@ export class VirtualList {
     const top = this.root.scrollTop, bottom = top + this.root.clientHeight;
     const first = Math.max(0, this.find(top) - overscan);
     const last = Math.min(this.items.length - 1, this.find(bottom) + overscan);
-    const wanted = new Set();
     const fresh = [];
+    const wanted = new Set();
+    for (let place = first; place <= last; place += 1) wanted.add(key(this.items[place]));
+    for (const [name, row] of this.rows) {
+      if (wanted.has(name)) continue;
+      // Whoever pages on from a row that goes out of sight keeps the list under their keys.
+      if (row.node.contains(document.activeElement)) this.root.focus({ preventScroll: true });
+      row.node.remove();
+      this.rows.delete(name);
+    }
+    // Rows stand in the page in the order in which they are read, so that Tab goes through them so.
+    let before = null;
     for (let place = first; place <= last; place += 1) {
       const item = this.items[place], name = key(item);
-      wanted.add(name);
       let row = this.rows.get(name);
       if (!row || row.item !== item) {
         const node = h('div', { class: 'vrow', role: rowRole }, render(item, place));
-        if (row) row.node.replaceWith(node); else this.inner.append(node);
+        if (row) row.node.replaceWith(node);
         row = { node, item };
         this.rows.set(name, row);
         fresh.push([name, row]);
       }
+      if (!row.node.parentNode || row.node.previousElementSibling !== before) {
+        if (before) before.after(row.node); else this.inner.prepend(row.node);
+      }
+      before = row.node;
       if (row.place !== place) {
         row.place = place;
         row.node.setAttribute('aria-posinset', place + 1);
@@ -110,7 +123,6 @@ export class VirtualList {
       const at = `translateY(${this.offsets[place]}px)`;
       if (row.at !== at) { row.at = at; row.node.style.transform = at; }
     }
-    for (const [name, row] of this.rows) if (!wanted.has(name)) { row.node.remove(); this.rows.delete(name); }
     let hasChanged = false;
     const all = this.measureAll ? [...this.rows] : fresh;
     this.measureAll = false;

@@ -1,5 +1,8 @@
 // The page itself: who the node is, the way between the views, and what is said when the node can't be reached.
+// First of all, so that the node is asked while the rest is made.
+import { early } from './early.js';
 import { forgetToken, get, hasToken, setToken, whenRefused } from './api.js';
+import { drawWaiting } from './bus.js';
 import { h, fill, foreign, text } from './dom.js';
 import { icon, logo } from './icons.js';
 import { say } from './parts.js';
@@ -37,6 +40,8 @@ async function open() {
   talk.on('unread', drawUnread);
   window.addEventListener('hashchange', route);
   await route();
+  // All that is known is on the page with the first frame.
+  drawWaiting();
   document.documentElement.dataset.ready = Math.round(performance.now());
   setTimeout(loadRest, 1500);
 }

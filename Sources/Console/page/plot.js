@@ -3,7 +3,7 @@ import { h, s, text } from './dom.js';
 import { count } from './format.js';
 import { uniqueID } from './dom.js';
 
-const width = 320, height = 96, longest = 5 * 60 * 1000, shortest = 60 * 1000;
+const width = 320, height = 96, longest = 5 * 60 * 1000, shortest = 20 * 1000;
 
 // A plot of one or more lines: { name, colour } each, and a function that writes a value.
 export function plot(titleText, lines, write = count) {
