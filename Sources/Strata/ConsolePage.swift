@@ -42,24 +42,35 @@ enum ConsolePage {
     }
   }
 
-  /// The page in as few pieces as can be: itself, one sheet of styles, one script, and its picture.
-  static func served(_ read: @escaping (String) -> String?) throws(ConsoleBundle.Fault) -> [Served] {
+  /// One of the few pieces that the page is served in: itself, one sheet of styles, one script, and its picture.
+  static func piece(_ path: String, _ read: @escaping (String) -> String?) throws(ConsoleBundle.Fault) -> String {
     func file(_ name: String) throws(ConsoleBundle.Fault) -> String {
       guard let text = read(name) else { throw ConsoleBundle.Fault(description: "there is no \(name)") }
       return text
     }
-    var styles = ""
-    for name in ConsoleBundle.styles { styles += try file(name) }
-    let rest = [
-      Served("/console/app.css", styles),
-      Served("/console/app.js", try ConsoleBundle.script(read)),
-      Served("/console/icon.svg", try file("icon.svg")),
-    ]
-    var page = try file("index.html")
-    for piece in rest {
+    switch path {
+    case "/console/app.js": return try ConsoleBundle.script(read)
+    case "/console/icon.svg": return try file("icon.svg")
+    case "/console/app.css":
+      var styles = ""
+      for name in ConsoleBundle.styles { styles += try file(name) }
+      return styles
+    default: return try file("index.html")
+    }
+  }
+
+  /// All pieces, and in the page the names of their versions.
+  static func served(_ read: @escaping (String) -> String?) throws(ConsoleBundle.Fault) -> [Served] {
+    var pieces: [Served] = []
+    var page = ""
+    for path in paths {
+      let text = try piece(path, read)
+      if path == "/" { page = text } else { pieces.append(Served(path, text)) }
+    }
+    for piece in pieces {
       page = page.replacing("\"\(piece.path)\"", with: "\"\(piece.path)?v=\(piece.version ?? "")\"")
     }
-    return [Served("/", page, isKept: false)] + rest
+    return [Served("/", page, isKept: false)] + pieces
   }
 
   /// The page as it is part of the program, put together when it is first asked for. A test sees to it that it can be.
@@ -87,10 +98,10 @@ enum ConsolePage {
       }
       node.control?.addAsset(path, contentType: contentType(path), contentSecurityPolicy: policy) {
         do throws(ConsoleBundle.Fault) {
-          let pieces = try served { name in
+          let text = try piece(path) { name in
             (try? readFile("\(folder)/\(name)")).map { String(decoding: $0, as: UTF8.self) }
           }
-          return pieces.first { $0.path == path }?.bytes ?? []
+          return Array(text.utf8)
         } catch {
           return Array("\(error)".utf8)
         }

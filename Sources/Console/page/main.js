@@ -29,14 +29,18 @@ async function open() {
     if (error.status === 401) return askForToken('That is not this node’s token.');
     return unreachable(error);
   }
+  // What was said belongs to the first frame; but nobody waits long for it.
+  await Promise.race([talk.loadRumors(), new Promise((done) => setTimeout(done, 60))]);
   draw();
   state.start();
-  talk.load();
+  talk.loadRest();
   state.on('events', (batch) => talk.take(batch));
   state.on('resync', () => talk.load());
   state.on('layers', () => { drawNav(); talk.load(); route(); });
   state.on('node', drawNode);
   state.on('stream', drawNode);
+  // What was heard between the first answers and the first event.
+  const caughtUp = state.on('stream', (now) => { if (now === 'open') { caughtUp(); talk.loadRumors(); } });
   talk.on('unread', drawUnread);
   window.addEventListener('hashchange', route);
   await route();
