@@ -103,7 +103,8 @@ enum ConsolePage {
           }
           return Array(text.utf8)
         } catch {
-          return Array("\(error)".utf8)
+          // In the browser's own console, where somebody who edits the page looks.
+          return Array("throw new Error(\(JSON.string("\(error)").text()));\n".utf8)
         }
       }
     }
