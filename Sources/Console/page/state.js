@@ -44,13 +44,12 @@ class State extends Emitter {
   setting(layer, name) { return this.layer(layer)?.settings?.find((item) => item.name === name)?.value; }
 
   async loadAll() {
-    const [node, layers, neighbours] = await Promise.all(
-      ['node', 'layers', 'neighbours'].map((name) => once(name, () => get(`/v1/${name}`))));
+    const { node, layers, neighbours } = await once('overview', () => get('/v1/overview'));
     this.node = node;
     this.nodeAt = Date.now();
     this.takeNeighbours(neighbours);
     const before = this.layers.map((item) => item.name).join();
-    this.layers = layers.layers;
+    this.layers = layers;
     if (before !== this.layers.map((item) => item.name).join()) this.emit('layers');
     this.emit('node');
   }

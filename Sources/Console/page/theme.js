@@ -4,7 +4,7 @@ import { icon } from './icons.js';
 
 const key = 'strata.theme';
 const order = ['auto', 'light', 'dark'];
-const names = { auto: 'Colours: as the system', light: 'Colours: light', dark: 'Colours: dark' };
+const names = { auto: 'Colours: system', light: 'Colours: light', dark: 'Colours: dark' };
 const icons = { auto: 'auto', light: 'sun', dark: 'moon' };
 
 export function applyTheme() {

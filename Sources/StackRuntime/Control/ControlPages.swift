@@ -13,6 +13,10 @@ extension ControlPort {
         Self.layersSchema
       ) { $0.layersPage() },
       neighboursRoute(),
+      page(
+        "/v1/overview", "overview", "The node, its layers and its neighbours, as the three paths tell of them, in one.",
+        Self.overviewSchema
+      ) { ["node": $0.nodePage(), "layers": $0.layersPage()["layers"] ?? [], "neighbours": $0.neighboursPage()] },
       page("/openapi.json", "openapi", "This document.", ["type": "object"]) { $0.openAPI() },
       metricsRoute(), eventsRoute(), packetsRoute(), reloadRoute(), stopRoute(), healthRoute(), proofRoute(),
     ] + configurationRoutes()
@@ -271,6 +275,14 @@ extension ControlPort {
       ("events", list, "The news that it tells."), ("metrics", list, "What it counts."),
     ])
     return object([("layers", ["type": "array", "items": layer], "The layers, then the node's own core.")])
+  }
+
+  private static var overviewSchema: JSON {
+    object([
+      ("node", nodeSchema.objectValue ?? [:], "What `/v1/node` tells."),
+      ("layers", layersSchema["properties"]?["layers"]?.objectValue ?? [:], "What `/v1/layers` tells."),
+      ("neighbours", neighboursSchema.objectValue ?? [:], "What `/v1/neighbours` tells."),
+    ])
   }
 
   private static var neighboursSchema: JSON {

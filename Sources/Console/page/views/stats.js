@@ -3,7 +3,7 @@ import { command } from '../api.js';
 import { Bag, perFrame, whileVisible } from '../bus.js';
 import { add, fill, foreign, h, text } from '../dom.js';
 import { byteRate, bytes, clock, count, rate, seconds } from '../format.js';
-import { badge, card, dot, head, lossOf, table, tile, timeAgo } from '../parts.js';
+import { badge, card, dot, explain, head, lossOf, table, tile, timeAgo } from '../parts.js';
 import { plot } from '../plot.js';
 import { state } from '../state.js';
 
@@ -25,6 +25,8 @@ export const stats = {
     const peers = h('div', {}), types = h('div', {}), queries = h('div', {}), counters = h('div', {});
     const filter = h('input', { type: 'search', 'aria-label': 'Filter the counters', placeholder: 'Filter', class: 'filter' });
     add(root, head('Stats', 'How this node does. Plots show the last five minutes while this page was open.'),
+      explain('stats', h('p', {}, 'A ', h('em', {}, 'datagram'), ' is one packet to or from a neighbour. ', h('em', {}, 'Wake-ups'), ' are how often the node had something to do; one that is left alone sleeps. ',
+        h('em', {}, 'Dropped'), ' is what it had no room for, or what made no sense. ', h('em', {}, 'Round trip'), ' and ', h('em', {}, 'lost'), ' are measured with small probes while you look.')),
       h('div', { class: 'stack' },
         h('div', { class: 'tiles' }, Object.values(tiles).map((item) => item.root)),
         h('div', { class: 'plots' }, plots.map((item) => item.made.root)),
