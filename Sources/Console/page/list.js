@@ -11,6 +11,8 @@ export class VirtualList {
     this.heights = new Map();
     this.offsets = new Float64Array(1);
     this.rows = new Map();
+    // What a row is taken for that was never seen: as high as the first ones were.
+    this.guess = this.options.estimate;
     this.inner = h('div', { class: 'vlist-inner', role: this.options.role, 'aria-label': this.options.label });
     this.root = h('div', { class: `vlist ${this.options.class ?? ''}`, tabindex: '0', 'aria-label': this.options.label, role: 'group' }, this.inner);
     this.draw = perFrame(() => this.drawNow());
@@ -22,7 +24,7 @@ export class VirtualList {
       this.draw();
     }, { passive: true });
     this.watcher = new ResizeObserver(() => {
-      if (this.width !== this.root.clientWidth) { this.width = this.root.clientWidth; this.heights.clear(); this.measureAll = true; }
+      if (this.width !== this.root.clientWidth) { this.width = this.root.clientWidth; this.heights.clear(); this.isGuessed = false; this.measureAll = true; }
       this.isDirty = true;
       this.draw();
     });
@@ -45,7 +47,8 @@ export class VirtualList {
   }
 
   measure() {
-    const { key, estimate } = this.options;
+    const { key } = this.options;
+    const estimate = this.guess;
     const count = this.items.length;
     if (this.offsets.length < count + 1) this.offsets = new Float64Array(Math.max(count + 1, this.offsets.length * 2));
     let total = 0;
@@ -75,9 +78,11 @@ export class VirtualList {
   drawNow() {
     if (!this.root.isConnected) return;
     // Measuring what was guessed may bring other rows into sight, so it goes in rounds, of which there are few.
+    const isLow = this.root.scrollTop > 0 && this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight < 2;
     for (let round = 0; round < 4; round += 1) {
       if (this.isDirty) this.measure();
-      const follow = this.options.follow && this.atEnd;
+      // Who is at the very end stays there, however high its rows turn out to be.
+      const follow = this.options.follow ? this.atEnd : isLow;
       if (follow) this.root.scrollTop = this.root.scrollHeight;
       if (!this.drawRows()) { if (follow) this.root.scrollTop = this.root.scrollHeight; break; }
       this.isDirty = true;
@@ -129,9 +134,13 @@ export class VirtualList {
     for (const [name, row] of all) {
       const height = row.node.offsetHeight;
       if (height && this.heights.get(name) !== height) {
-        hasChanged ||= (this.heights.get(name) ?? this.options.estimate) !== height;
+        hasChanged ||= (this.heights.get(name) ?? this.guess) !== height;
         this.heights.set(name, height);
       }
+    }
+    if (!this.isGuessed && fresh.length > 3) {
+      this.isGuessed = true;
+      this.guess = [...this.rows.keys()].reduce((sum, name) => sum + (this.heights.get(name) ?? this.guess), 0) / this.rows.size;
     }
     return hasChanged;
   }
