@@ -122,8 +122,9 @@ export function graph(onPick) {
       s('circle', { r: size }), s('text', { class: 'initial', dy: '0.35em' }, [...item.name][0] ?? '?'),
       s('text', { class: 'graph-label', y: item.y < places.get('me').y - 30 ? -size - 7 : size + 16 }, clip(item.name, 18)));
     }));
-    trips = new Map(edges.filter((edge) => !edge.isFar).map((edge) => [edge.to.address, s('text', { class: 'graph-trip',
-      x: (edge.from.x + edge.to.x) / 2, y: (edge.from.y + edge.to.y) / 2 - 8 })]));
+    // Where a line is short its words would lie over the nodes; the table has them too.
+    trips = new Map(edges.filter((edge) => !edge.isFar && Math.hypot(edge.to.x - edge.from.x, edge.to.y - edge.from.y) > 105).map((edge) => [edge.to.address,
+      s('text', { class: 'graph-trip', x: edge.from.x + (edge.to.x - edge.from.x) * 0.54, y: edge.from.y + (edge.to.y - edge.from.y) * 0.54 - 8 })]));
     add(lines, [...trips.values()]);
     tell();
     if (focused) points.querySelector(`[data-node="${CSS.escape(focused)}"]`)?.focus();

@@ -78,7 +78,7 @@ export function layerView(name) {
       const feed = layer.events.length ? card('Events', { class: 'events-card' }, chips, list.root, nothing) : null;
       add(root, head(title(name), layer.summary),
         explain('layer', h('p', {}, 'A ', h('em', {}, 'layer'), ' is one feature of the node. Here is all that this one has: ', h('em', {}, 'commands'), ' that you may run, ', h('em', {}, 'events'),
-          ' as they happen, ', h('em', {}, 'metrics'), ' over time, and the ', h('em', {}, 'messages'), ' it exchanges with other nodes. Hold the pointer over the name of an event to read what it means.')),
+          ' as they happen, ', h('em', {}, 'metrics'), ' over time, and the ', h('em', {}, 'messages'), ' it exchanges with other nodes.')),
         h('div', { class: 'stack' },
           h('div', { class: 'columns' },
             layer.commands.length ? card('Commands', {}, h('div', { class: 'commands' }, layer.commands.map((item) => commandForm(name, item)))) : null, feed),
