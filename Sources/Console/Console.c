@@ -24,6 +24,9 @@ static const unsigned char parts_css[] = {
 static const unsigned char views_css[] = {
 #embed "page/views.css"
 };
+static const unsigned char bundle_js[] = {
+#embed "page/bundle.js"
+};
 static const unsigned char main_js[] = {
 #embed "page/main.js"
 };
@@ -109,6 +112,7 @@ static const struct console_file files[] = {
   PAGE_FILE("shell.css", shell_css),
   PAGE_FILE("parts.css", parts_css),
   PAGE_FILE("views.css", views_css),
+  PAGE_FILE("bundle.js", bundle_js),
   PAGE_FILE("main.js", main_js),
   PAGE_FILE("api.js", api_js),
   PAGE_FILE("bus.js", bus_js),

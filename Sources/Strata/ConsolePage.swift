@@ -14,21 +14,10 @@ enum ConsolePage {
     + "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     + "require-trusted-types-for 'script'; trusted-types 'none'"
 
-  /// A file of the page.
+  /// A file of the page as it is edited.
   struct File {
     var name: String
     var bytes: [UInt8]
-    /// Where it is served: the page itself at the root, all else below a folder of its own.
-    var path: String { name == "index.html" ? "/" : "/console/\(name)" }
-    var contentType: String {
-      switch name.split(separator: ".").last {
-      case "html": "text/html; charset=utf-8"
-      case "js": "text/javascript; charset=utf-8"
-      case "css": "text/css; charset=utf-8"
-      case "svg": "image/svg+xml"
-      default: "application/octet-stream"
-      }
-    }
   }
 
   /// The files that are part of the program.
@@ -40,21 +29,94 @@ enum ConsolePage {
     }
   }
 
-  /// Serves the page on a node's control port. With a folder, each file is read from there whenever it is asked for, so
-  /// that an edit shows with the next reload of the page.
+  /// Something that is served.
+  struct Served {
+    var path: String
+    var bytes: [UInt8]
+    /// What stands behind the path in the page, so that a browser may keep this as long as it likes; nil for the page.
+    var version: String?
+
+    init(_ path: String, _ text: String, isKept: Bool = true) {
+      (self.path, bytes) = (path, Array(text.utf8))
+      version = isKept ? String(stableHash(bytes), radix: 36) : nil
+    }
+  }
+
+  /// One of the few pieces that the page is served in: itself, one sheet of styles, one script, and its picture.
+  static func piece(_ path: String, _ read: @escaping (String) -> String?) throws(ConsoleBundle.Fault) -> String {
+    func file(_ name: String) throws(ConsoleBundle.Fault) -> String {
+      guard let text = read(name) else { throw ConsoleBundle.Fault(description: "there is no \(name)") }
+      return text
+    }
+    switch path {
+    case "/console/app.js": return try ConsoleBundle.script(read)
+    case "/console/icon.svg": return try file("icon.svg")
+    case "/console/app.css":
+      var styles = ""
+      for name in ConsoleBundle.styles { styles += try file(name) }
+      return styles
+    default: return try file("index.html")
+    }
+  }
+
+  /// All pieces, and in the page the names of their versions.
+  static func served(_ read: @escaping (String) -> String?) throws(ConsoleBundle.Fault) -> [Served] {
+    var pieces: [Served] = []
+    var page = ""
+    for path in paths {
+      let text = try piece(path, read)
+      if path == "/" { page = text } else { pieces.append(Served(path, text)) }
+    }
+    for piece in pieces {
+      page = page.replacing("\"\(piece.path)\"", with: "\"\(piece.path)?v=\(piece.version ?? "")\"")
+    }
+    return [Served("/", page, isKept: false)] + pieces
+  }
+
+  /// The page as it is part of the program, put together when it is first asked for. A test sees to it that it can be.
+  static let own: [Served] = {
+    let parts = files
+    let read = { (name: String) in
+      parts.first { $0.name == name }.map { String(decoding: $0.bytes, as: UTF8.self) }
+    }
+    return (try? served(read)) ?? []
+  }()
+
+  /// The paths of what is served.
+  static let paths = ["/", "/console/app.css", "/console/app.js", "/console/icon.svg"]
+
+  /// Serves the page on a node's control port. With a folder, its files are read from there whenever they are asked
+  /// for, so that an edit shows with the next reload of the page; a fault in them is what is served then.
   static func serve(on node: RealNode, from folder: String? = nil) {
-    for (place, file) in files.enumerated() {
-      // The bytes stay in the program's own memory until they are asked for.
-      node.control?.addAsset(file.path, contentType: file.contentType, contentSecurityPolicy: policy) {
-        if let folder, let fresh = try? readFile("\(folder)/\(file.name)") { return fresh }
-        return files(at: place)
+    for path in paths {
+      guard let folder else {
+        let piece = { own.first { $0.path == path } }
+        node.control?.addAsset(
+          path, contentType: contentType(path), contentSecurityPolicy: policy, version: { piece()?.version }
+        ) { piece()?.bytes ?? [] }
+        continue
+      }
+      node.control?.addAsset(path, contentType: contentType(path), contentSecurityPolicy: policy) {
+        do throws(ConsoleBundle.Fault) {
+          let text = try piece(path) { name in
+            (try? readFile("\(folder)/\(name)")).map { String(decoding: $0, as: UTF8.self) }
+          }
+          return Array(text.utf8)
+        } catch {
+          // In the browser's own console, where somebody who edits the page looks.
+          return Array("throw new Error(\(JSON.string("\(error)").text()));\n".utf8)
+        }
       }
     }
   }
 
-  private static func files(at place: Int) -> [UInt8] {
-    guard let file = console_file_at(place)?.pointee else { return [] }
-    return Array(UnsafeBufferPointer(start: file.bytes, count: file.count))
+  private static func contentType(_ path: String) -> String {
+    switch path.split(separator: ".").last {
+    case "js": "text/javascript; charset=utf-8"
+    case "css": "text/css; charset=utf-8"
+    case "svg": "image/svg+xml"
+    default: "text/html; charset=utf-8"
+    }
   }
 
   /// Where a person opens a node's console. What stands behind the # stays in the browser: it is sent to nobody.

@@ -5,7 +5,7 @@ Run by `make bench-console`; takes the path of the strata command, the file of r
 import json, os, shutil, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(__file__))
-from browser import Browser
+from browser import Browser, module
 from demo import Node, single
 
 
@@ -13,25 +13,74 @@ def median(values):
     return sorted(values)[len(values) // 2]
 
 
-def first_view(browser, url, rounds=11):
-    """Milliseconds from asking for the page to the frame that shows the rumors, each time in a profile of its own."""
-    times = []
+SEEN = """(() => {
+  const at = performance.getEntriesByName('first-rumor')[0]?.startTime ?? NaN;
+  return [at, 1 + performance.getEntriesByType('resource').filter((one) => one.startTime <= at).length];
+})()"""
+
+
+def first_view(browser, url, rounds):
+    """Milliseconds from the start of the navigation to the frame that shows the rumors: in a profile of its own each time,
+    and in the same again; and how many requests were begun until then."""
+    first, again, requests = [], [], []
     for _ in range(rounds):
         page = browser.page()
-        # A page that is there already gives the renderer a start; what is measured is the console's own.
-        page.open(Node(url).origin + "/healthz")
-        page.until("document.readyState === 'complete'")
-        page.open(url)
-        page.until("document.querySelector('.lines .vrow')", "the talk is shown")
-        times.append(page.run("""(() => performance.getEntriesByName('first-rumor')[0]?.startTime ?? NaN)()"""))
+        for times in (first, again):
+            # A browser opens a window with pages of its own, which take seconds; what is measured is the console's.
+            page.open(Node(url).origin + "/healthz")
+            page.until("document.readyState === 'complete' && location.pathname === '/healthz'")
+            time.sleep(1.5)
+            page.open(url)
+            page.until("performance.getEntriesByName('first-rumor').length", "the talk is shown")
+            shown, asked = page.run(SEEN)
+            times.append(shown)
+            requests.append(asked)
         page.close()
-    return times
+    return first, again, requests
 
 
 def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """What a process has had of the processor."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat") as file:
+            total += int(file.read().split()[0])
+    return total / 1e9
+
+
+def share(pid, seconds):
+    """How much of a core a process uses, in percent."""
+    before, start = cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    return (cpu_seconds(pid) - before) / (time.monotonic() - start) * 100
+
+
+def idle(strata, browser, seconds):
+    """What a node with two neighbours, among whom nobody says anything, uses without a console and with one."""
+    running = []
+    try:
+        layers = {"gossip": {}, "routing": {}, "fileshare": {}, "search": {}}
+        for name in ("left", "right", "middle"):
+            peers = [Node(url).ask("GET", "/v1/node")[1]["address"] for _, url, _ in running]
+            running.append(single(strata, {
+                "name": name, "listen": "127.0.0.1:0", "control": "127.0.0.1:0", "peers": peers, "layers": layers}))
+        process, url, _ = running[-1]
+        time.sleep(5)
+        without = share(process.pid, seconds)
+        page = browser.page(reduced=False)
+        page.open(url)
+        page.until("document.documentElement.dataset.ready")
+        page.run("location.hash = '#/network'")
+        page.until("document.querySelectorAll('.spark').length === 2", "both neighbours are measured", 30)
+        used = share(process.pid, seconds)
+        page.close()
+        return without, used
+    finally:
+        for process, _, folder in running:
+            process.terminate()
+            process.wait()
+            process.stdout.close()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 WATCH = """(() => {
@@ -57,21 +106,17 @@ def main():
         node = Node(url)
         for number in range(50):
             node.ask("POST", "/v1/gossip/publish", {"text": f"Line {number}, as long as lines are in a talk of this sort."})
-        times = first_view(browser, url)
-        print(f"first view: {', '.join(f'{value:.0f}' for value in times)} ms")
-        figures.append({"name": "console.firstView.milliseconds", "value": median(times), "unit": "ms"})
+        first, again, requests = first_view(browser, url, 21)
+        for name, times in (("firstView", first), ("againView", again)):
+            print(f"{name}: median {median(times):.0f}, of {', '.join(f'{value:.0f}' for value in sorted(times))} ms")
+            figures.append({"name": f"console.{name}.milliseconds", "value": median(times), "unit": "ms"})
+        figures.append({"name": "console.firstView.requests", "value": max(requests), "unit": "requests"})
 
         page = browser.page(reduced=False)
         page.open(url)
         page.until("document.querySelector('.lines .vrow')")
-        state = "(await import('/console/state.js')).state"
+        state = module("state") + ".state"
         time.sleep(3)
-        before, idle_start = cpu_seconds(process.pid), time.monotonic()
-        time.sleep(15)
-        idle = (cpu_seconds(process.pid) - before) / (time.monotonic() - idle_start) * 100
-        print(f"idle with the console open: the node uses {idle:.2f} % of a core")
-        figures.append({"name": "console.idle.nodeCorePercent", "value": idle, "unit": "% of a core"})
-
         # As many events as are wanted: each rumor that is published is one.
         wanted, stop = 550, threading.Event()
         heap_before = heap(page)
@@ -114,6 +159,11 @@ def main():
         figures.append({"name": "console.events.perSecondSustained", "value": seen / passed, "unit": "events/s"})
         figures.append({"name": "console.events.frameMilliseconds99", "value": gaps[int(len(gaps) * 0.99)], "unit": "ms"})
         figures.append({"name": "console.events.heapMiB", "value": heap_after, "unit": "MiB"})
+        page.close()
+        without, used = idle(strata, browser, seconds)
+        print(f"an idle node uses {without:.3f} % of a core, and {used:.3f} % with the console open at Network")
+        figures.append({"name": "console.idle.withoutPercent", "value": without, "unit": "% of a core"})
+        figures.append({"name": "console.idle.nodeCorePercent", "value": used, "unit": "% of a core"})
     finally:
         browser.close()
         process.terminate()

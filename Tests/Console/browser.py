@@ -2,6 +2,11 @@
 import base64, fcntl, json, os, select, shutil, subprocess, tempfile, time
 
 
+def module(name):
+    """An expression, for an async function of the page: one of the console's own modules."""
+    return f"(await import(document.querySelector('script[type=module]').src)).useModule('{name}.js')"
+
+
 class Browser:
     """One Chromium with a profile of its own, which is removed with it."""
 
@@ -129,7 +134,7 @@ class Page:
 
     def press(self, key, code=None, text=None, modifiers=0):
         common = {"key": key, "code": code or key, "modifiers": modifiers,
-                  "windowsVirtualKeyCode": {"Tab": 9, "Enter": 13, "Escape": 27}.get(key, 0)}
+                  "windowsVirtualKeyCode": {"Tab": 9, "Enter": 13, "Escape": 27, "PageUp": 33, "PageDown": 34, "End": 35, "Home": 36}.get(key, 0)}
         self.ask("Input.dispatchKeyEvent", {"type": "keyDown", **common, **({"text": text} if text else {})})
         self.ask("Input.dispatchKeyEvent", {"type": "keyUp", **common})
 

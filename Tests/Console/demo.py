@@ -63,7 +63,7 @@ def single(strata, config, folder=None):
     path = os.path.join(folder, f"{config['name']}.json")
     with open(path, "w") as file:
         json.dump(config, file)
-    process = subprocess.Popen([strata, "node", path, "--log-level", "error"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([strata, "node", path, "--log-level", "error"] + (["--console", os.environ["CONSOLE_PAGE"]] if "CONSOLE_PAGE" in os.environ else []), stdout=subprocess.PIPE, text=True)
     line = process.stdout.readline()
     found = re.search(r"http://\S+", line)
     if not found:

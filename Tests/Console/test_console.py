@@ -5,7 +5,7 @@ Run by `make test-console`; takes the path of the strata command, and a folder f
 import os, shutil, signal, subprocess, sys, tempfile, time, traceback
 
 sys.path.insert(0, os.path.dirname(__file__))
-from browser import Browser
+from browser import Browser, module
 from demo import Demo, Node, ROOT, single
 
 TESTS = []
@@ -67,10 +67,13 @@ def say(page, text, topic=None):
 
 @test
 def the_token_leaves_the_address(world):
-    page = world.page("ada")
+    page = world.browser.page()
+    page.open(world.demo.urls["ada"])
+    page.until("document.documentElement.dataset.ready")
     assert "token" not in page.run("location.href")
     assert page.run("sessionStorage.getItem('strata.token')?.length") == 64
     assert page.run("history.length") <= 2
+    page.close()
 
 
 @test
@@ -130,8 +133,9 @@ def a_private_message_arrives_and_is_confirmed(world):
 def the_network_is_drawn_and_packets_show_their_fields(world):
     ada = world.page("ada")
     world.go(ada, "#/network")
-    ada.until("document.querySelectorAll('.graph-node.neighbour').length === 2", "two neighbours")
-    ada.until("document.querySelectorAll('.graph-node.far').length >= 3", "three nodes beyond them", 40)
+    # Whom a file was fetched from has become a neighbour besides.
+    ada.until("document.querySelectorAll('.graph-node.neighbour').length >= 2", "two neighbours")
+    ada.until("document.querySelectorAll('.graph-node').length === 6 && document.querySelector('.graph-node.far')", "all six", 40)
     world.demo.node("bela").ask("POST", "/v1/gossip/publish", {"text": "look at this packet"})
     shows(ada, "look at this packet", "document.querySelector('.packets')")
     ada.run("[...document.querySelectorAll('.packet')].find(p => p.innerText.includes('look at this')).click()")
@@ -139,6 +143,18 @@ def the_network_is_drawn_and_packets_show_their_fields(world):
     shows(ada, "origin", "document.querySelector('dialog')")
     ada.press("Escape")
     ada.until("!document.querySelector('dialog')", "Escape closes it")
+    # Round trips are measured as long as somebody looks, and each neighbour has its losses.
+    row = "[...document.querySelectorAll('[aria-label=Neighbours] tbody tr')].find((one) => one.innerText.includes('bela'))"
+    ada.until(f"{row}?.querySelector('.spark')", "several round trips are drawn", 30)
+    ada.until(f"/(µs|ms)/.test({row}.cells[2].innerText) && {row}.cells[3].innerText === '0 %'", "a round trip, and no loss")
+    ada.until("[...document.querySelectorAll('.graph-trip')].some((one) => /(µs|ms)/.test(one.textContent))", "and beside the line")
+    bela = lambda: next(one for one in world.demo.node("ada").ask("GET", "/v1/neighbours")[1]["neighbours"] if one["claimedName"] == "bela")
+    before = bela()["measured"]
+    world.go(ada, "#/talk")
+    time.sleep(14)
+    after = bela()["measured"]
+    time.sleep(4)
+    assert before < after == bela()["measured"], "nobody looks, so nothing is measured"
 
 
 @test
@@ -156,6 +172,7 @@ def a_node_that_is_killed_is_seen_gone(world):
         process.wait()
         ada.until(f"{row}?.innerText.includes('silent')", "gus is silent", 40)
         ada.until("document.querySelector('.graph-node.silent')", "and drawn so")
+        ada.until(f"/^([2-9][0-9]|100) %$/.test({row}.cells[3].innerText)", "its losses grow", 40)
     finally:
         process.kill()
         process.stdout.close()
@@ -339,8 +356,7 @@ def ten_thousand_rumors_are_a_few_rows(world):
     page = world.browser.page()
     page.open(world.demo.urls["bela"])
     page.until("document.querySelector('.lines .vrow')", "the talk is shown")
-    took = page.run("""(async () => {
-      const { talk } = await import('/console/talkmodel.js');
+    took = page.run("(async () => { const { talk } = " + module("talkmodel") + """;
       const start = performance.now();
       for (let n = 0; n < 10000; n += 1)
         talk.addRumor({ origin: `node${n % 50}`, id: 1e6 + n, text: `Line ${n} ` + 'word '.repeat(n % 40), at: Date.now() + n });
@@ -364,8 +380,83 @@ def ten_thousand_rumors_are_a_few_rows(world):
       return worst;
     })()""")
     assert worst < 400, f"a scroll took {worst} ms"
-    assert page.run("(async () => (await import('/console/talkmodel.js')).talk.rumors.length)()") == 10000
+    assert page.run(f"(async () => {module('talkmodel')}.talk.rumors.length)()") == 10000
     page.close()
+
+
+ORDER = """(() => {
+  const tops = [...document.querySelectorAll('.shared .vrow')].map((row) => row.getBoundingClientRect().top);
+  return tops.every((top, place) => !place || top > tops[place - 1]);
+})()"""
+
+
+@test
+def ten_thousand_files_are_a_few_rows_that_the_keyboard_goes_through(world):
+    folder = tempfile.mkdtemp(prefix="strata-console-")
+    process = page = None
+    try:
+        shared = os.path.join(folder, "shared")
+        os.mkdir(shared)
+        for number in range(10000):
+            with open(os.path.join(shared, f"leaf-{number:05}.txt"), "w") as file:
+                file.write(f"Leaf {number} of many.")
+        process, url, _ = single(world.strata, {
+            "name": "tree", "listen": "127.0.0.1:0", "control": "127.0.0.1:0",
+            "layers": {"gossip": {}, "search": {}, "fileshare": {"shared": shared}}}, folder)
+        node, end = Node(url), time.monotonic() + 120
+        while node.ask("POST", "/v1/fileshare/list", {"limit": 1})[1]["total"] < 10000:
+            assert time.monotonic() < end, "the files are hashed"
+            time.sleep(0.5)
+        page = world.browser.page()
+        page.open(url)
+        page.until("document.documentElement.dataset.ready")
+        took = page.run("""(async () => {
+          const start = performance.now();
+          location.hash = '#/files';
+          while (!document.querySelector('.shared .vrow')) await new Promise((done) => requestAnimationFrame(done));
+          return performance.now() - start;
+        })()""")
+        assert took < 3000, f"the files took {took:.0f} ms to show"
+        rows = "document.querySelectorAll('.shared .vrow').length"
+        assert 0 < page.run(rows) < 40 and page.run("document.querySelectorAll('*').length") < 1500
+        assert page.run("document.querySelector('.shared .vrow').getAttribute('aria-setsize')") == "10000"
+        page.run("document.querySelector('.shared').focus()")
+        seen = lambda: page.run("Number(document.querySelector('.shared .vrow').getAttribute('aria-posinset'))")
+        page.press("PageDown")
+        page.until("document.querySelector('.shared').scrollTop > 200", "Page Down scrolls")
+        for _ in range(30):
+            page.press("PageDown")
+        page.until("Number(document.querySelector('.shared .vrow').getAttribute('aria-posinset')) > 80", "thirty pages on")
+        page.press("End")
+        page.until("document.querySelector('.shared').innerText.includes('leaf-09999')", "End goes to the end")
+        assert page.run(rows) < 40
+        for _ in range(10):
+            page.press("PageUp")
+        page.until("!document.querySelector('.shared').innerText.includes('leaf-09999')", "Page Up goes back")
+        assert seen() > 9000 and page.run(ORDER), "rows stand in the order in which they are read"
+        page.press("Home")
+        page.until("document.querySelector('.shared').innerText.includes('leaf-00000')", "Home goes to the start")
+        # Tab goes from row to row, further than was drawn at first.
+        places = []
+        for _ in range(60):
+            page.press("Tab")
+            place = page.run("Number(document.activeElement.closest('.shared .vrow')?.getAttribute('aria-posinset') ?? 0)")
+            places.append(place)
+            time.sleep(0.02)
+        reached = [place for place in places if place]
+        assert reached == sorted(reached) and reached[-1] >= 25, f"Tab goes through the rows: {places}"
+        # What is focused may scroll out of sight, and the keys still work.
+        page.press("End")
+        page.until("document.querySelector('.shared').innerText.includes('leaf-09999')", "End from within a row")
+        assert page.run("document.querySelector('.shared').contains(document.activeElement)"), "the focus stays with the list"
+    finally:
+        if page:
+            page.close()
+        if process:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @test
@@ -413,6 +504,45 @@ def the_keyboard_reaches_everything(world):
     page.press("Escape")
     page.until("!document.querySelector('dialog')")
     assert page.run("document.activeElement.classList.contains('neighbour')"), "the focus comes back"
+    page.close()
+
+
+FOCUSED = """(() => {
+  const node = document.activeElement, box = node.getBoundingClientRect(), style = getComputedStyle(node);
+  const name = node.getAttribute('aria-label') ?? (node.innerText?.trim() || node.labels?.[0]?.innerText || node.title || node.placeholder || '');
+  const drawn = node.matches('svg *') ? getComputedStyle(node.querySelector('circle')).strokeWidth : style.outlineStyle;
+  return { name, tag: node.tagName, isSkip: node.className === 'skip', isBody: node === document.body,
+    isMarked: drawn !== 'none' && drawn !== '0px',
+    isSeen: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
+    isInPlace: !node.closest('[hidden], [inert]'), order: node.tabIndex };
+})()"""
+
+
+@test
+def tab_goes_round_each_view_and_is_always_seen(world):
+    page = world.browser.page()
+    page.open(world.demo.urls["ada"])
+    page.until("document.documentElement.dataset.ready")
+    for view in VIEWS:
+        world.go(page, f"#/{view}")
+        page.until("document.querySelector('#main h1')", view)
+        time.sleep(0.5)
+        page.run("document.activeElement.blur()")
+        page.run("document.querySelector('.skip').focus()")
+        names = []
+        for _ in range(250):
+            page.press("Tab")
+            one = page.run(FOCUSED)
+            if one["isSkip"] or one["isBody"]:
+                break
+            names.append(one["name"])
+            assert one["name"], f"{view}: something without a name has the focus: {one}"
+            assert one["isMarked"], f"{view}: {one['name']!r} has the focus, and nothing shows it: {one}"
+            assert one["isSeen"] and one["isInPlace"], f"{view}: {one['name']!r} has the focus out of sight: {one}"
+            assert one["order"] == 0, f"{view}: {one['name']!r} jumps the queue"
+        else:
+            raise AssertionError(f"{view}: Tab does not come round: {names[-5:]}")
+        assert len(names) > 12, f"{view}: {names}"
     page.close()
 
 

@@ -150,6 +150,22 @@ import Testing
     #expect(try bench.ask(node, "PATCH", "/v1/config", headers: [], ["a": 1]).status == 401)
   }
 
+  @Test func aBrowserKeepsOnlyWhatIsAskedForByItsVersion() throws {
+    let bench = try RealNodeBench()
+    let node = try bench.node(bench.options("alice"))
+    var version = "a1"
+    node.control?.addAsset("/app.js", contentType: "text/javascript", version: { version }) { Array("script".utf8) }
+    node.control?.addAsset("/", contentType: "text/html", Array("page".utf8))
+    func kept(_ path: String) throws -> String? {
+      try bench.ask(node, "GET", path, headers: []).header("Cache-Control")
+    }
+    #expect(try kept("/app.js?v=a1") == "private, max-age=31536000, immutable")
+    #expect(try kept("/app.js") == "no-store" && kept("/app.js?v=") == "no-store" && kept("/?v=a1") == "no-store")
+    version = "b2"
+    #expect(try kept("/app.js?v=a1") == "no-store")
+    #expect(try bench.ask(node, "GET", "/v1/node?v=b2").header("Cache-Control") == "no-store")
+  }
+
   // MARK: What a hostile client may try
 
   @Test(arguments: [

@@ -1,8 +1,8 @@
 // ControlPortTests: the control port of a running node: each thing it answers, and each it refuses.
 import Glibc
-import StackCore
 import Testing
 
+@testable import StackCore
 @testable import StackRuntime
 
 @Suite struct ControlPortTests {
@@ -312,6 +312,39 @@ import Testing
     let page = try bench.ask(node, "GET", "/v1/neighbours").json
     #expect(page["neighbours"]?[0]?["address"] == "127.0.0.1:9" && page["neighbours"]?[0]?["configured"] == true)
     #expect(page["neighbours"]?[0]?["lastHeard"] == .null && page["unresolved"] == ["nowhere.invalid:1"])
+  }
+
+  @Test func theOverviewIsTheThreePagesInOne() throws {
+    let bench = try RealNodeBench()
+    let node = try bench.node(bench.options("alice"))
+    let all = try bench.ask(node, "GET", "/v1/overview").json
+    #expect(try bench.ask(node, "GET", "/v1/layers").json["layers"] == all["layers"])
+    #expect(try bench.ask(node, "GET", "/v1/neighbours").json == all["neighbours"])
+    #expect(all["node"]?["name"] == "alice" && all["node"]?["layers"]?[0]?["name"] != nil)
+  }
+
+  @Test func roundTripsAreMeasuredWhileSomebodyAsksForThem() throws {
+    let bench = try RealNodeBench()
+    let other = try bench.node(bench.options("bob"))
+    var options = bench.options("alice")
+    options.peers = [other.address.description]
+    let node = try bench.node(options)
+    // A quiet layer says nothing by itself, so that they introduce themselves is seen to here.
+    node.node.introduce(to: other.address)
+    try bench.until("the other is proven") { node.node.neighbourList.first?.isProven == true }
+    #expect(try bench.ask(node, "GET", "/v1/neighbours").json["neighbours"]?[0]?["probes"] == 0)
+    #expect(!(try bench.ask(node, "GET", "/metrics").body.contains("strata_neighbour_loss_ratio")))
+    for wrong in ["0", "61", "-1", "x", "1.5", ""] {
+      let answer = try bench.ask(node, "GET", "/v1/neighbours?measure=\(wrong)")
+      #expect(answer.status == 400 && answer.code == "bad-measure", "\(wrong)")
+    }
+    #expect(try bench.ask(node, "GET", "/v1/neighbours?measure=60").status == 200)
+    try bench.until("a probe is answered") { (node.node.neighbourList.first?.probesCounted ?? 0) > 0 }
+    let seen = try bench.ask(node, "GET", "/v1/neighbours").json["neighbours"]?[0]
+    #expect(seen?["loss"] == 0 && (seen?["roundTrip"]?.doubleValue ?? 9) < 1 && seen?["measured"]?.stringValue != nil)
+    let metrics = try bench.ask(node, "GET", "/metrics").body
+    #expect(metrics.contains("strata_neighbour_loss_ratio{address=\"\(other.address)\"} 0"))
+    #expect(metrics.contains("strata_neighbour_round_trip_seconds{address=\"\(other.address)\"} 0."))
   }
 
   @Test func reloadAnswersKeyByKey() throws {

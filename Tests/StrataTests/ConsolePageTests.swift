@@ -18,17 +18,19 @@ import Testing
     for file in ConsolePage.files {
       let onDisk = try Array(Data(contentsOf: Self.folder.appendingPathComponent(file.name)))
       #expect(file.bytes == onDisk, "\(file.name) is another than in the program; build again")
-      #expect(file.contentType != "application/octet-stream", "\(file.name) has a type")
     }
   }
 
   @Test("The page holds no script and no style, and loads only its own files") func html() throws {
-    let page = String(decoding: try #require(ConsolePage.files.first { $0.path == "/" }).bytes, as: UTF8.self)
-    let paths = ConsolePage.files.map(\.path)
+    let page = String(decoding: try #require(ConsolePage.own.first { $0.path == "/" }).bytes, as: UTF8.self)
+    #expect(ConsolePage.own.map(\.path).sorted() == ConsolePage.paths.sorted())
+    // What is kept is asked for by the name of its version, so that an old one is never shown.
+    let targets = ConsolePage.own.filter { $0.path != "/" }.map { "\($0.path)?v=\($0.version ?? "none")" }
     for match in page.matches(of: try Regex(#"(?:src|href)="([^"]*)""#)) {
       let target = String(match.output[1].substring ?? "")
-      #expect(target.hasPrefix("#") || paths.contains(target), "\(target)")
+      #expect(target.hasPrefix("#") || targets.contains(target), "\(target)")
     }
+    for target in targets { #expect(page.contains("\"\(target)\""), "\(target)") }
     #expect(!page.contains("<style") && !page.contains("style=") && !page.contains("javascript:"))
     for pattern in [#"<script[^>]*>[^<]"#, #"\son\w+="#] {
       #expect(page.matches(of: try Regex(pattern)).isEmpty, "\(pattern)")
@@ -56,6 +58,41 @@ import Testing
       let text = String(decoding: file.bytes, as: UTF8.self)
       #expect(!text.contains("url(") && !text.contains("@import"), "\(file.name)")
     }
+  }
+
+  @Test("All modules and styles are in one script and one sheet") func bundled() throws {
+    let served = try #require(ConsolePage.own.first { $0.path == "/console/app.js" })
+    let script = String(decoding: served.bytes, as: UTF8.self)
+    for file in ConsolePage.files where file.name.hasSuffix(".js") && file.name != ConsoleBundle.runner {
+      #expect(script.contains("defineModule('\(file.name)', "), "\(file.name) is imported by somebody")
+    }
+    #expect(script.matches(of: try Regex(#"(?m)^(import|export) "#)).count == 1, "only the runner exports")
+    let sheet = try #require(ConsolePage.own.first { $0.path == "/console/app.css" }).bytes
+    let styles = ConsolePage.files.filter { $0.name.hasSuffix(".css") }
+    #expect(styles.map(\.name).sorted() == ConsoleBundle.styles.sorted())
+    #expect(sheet.count == styles.reduce(0) { $0 + $1.bytes.count })
+  }
+
+  @Test("A module that can't be put into one script is a fault that says why") func unfitModules() {
+    func fault(_ files: [String: String]) -> String {
+      do {
+        return try ConsoleBundle.script { name in name == ConsoleBundle.runner ? "" : files[name] }
+      } catch { return "\(error)" }
+    }
+    #expect(
+      fault(["main.js": "import { a } from './b.js';", "b.js": "import { m } from './main.js';"])
+        == "main.js imports b.js imports main.js: a circle")
+    #expect(fault(["main.js": "import { a } from './b.js';"]) == "there is no b.js")
+    #expect(fault(["main.js": "export let a = 1;"]).contains("expected export of a const, function or class"))
+    #expect(fault(["main.js": "import b from './b.js';"]).contains("expected import { … } from '…'; on a line"))
+    #expect(fault(["main.js": "import(x);"]).contains("expected import('…')"))
+    let script = fault([
+      "main.js": "import { a, b as c } from './b/b.js';\nexport const d = () => import('./e.js');",
+      "b/b.js": "import { e } from '../e.js';\nexport function a() {}\nexport class b {}",
+      "e.js": "export const e = 1;",
+    ])
+    #expect(script.contains("const { a, b: c } = useModule('b/b.js');") && script.contains("loadModule('e.js')"))
+    #expect(script.contains("return { a, b };") && script.contains("return { d };"))
   }
 
   // MARK: A node's file

@@ -7,13 +7,13 @@ let onRefused = () => {};
 // Takes the token from the address, where it stands behind the #, and keeps it for this tab only.
 export function takeToken() {
   const found = /[#&]token=([0-9a-fA-F]{16,})/.exec(location.hash);
-  if (found) {
-    sessionStorage.setItem(tokenKey, found[1]);
-    history.replaceState(null, '', location.pathname + location.search);
-  }
-  token = sessionStorage.getItem(tokenKey);
+  if (found) history.replaceState(null, '', location.pathname + location.search);
+  token = found ? found[1] : sessionStorage.getItem(tokenKey);
   return token;
 }
+
+// Keeps it for as long as the tab is there. A browser takes its time for that, so the node is asked first.
+export const keepToken = () => { if (token) sessionStorage.setItem(tokenKey, token); };
 
 export const hasToken = () => Boolean(token);
 export function setToken(value) { token = value; sessionStorage.setItem(tokenKey, value); }

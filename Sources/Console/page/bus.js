@@ -14,15 +14,32 @@ export class Ring {
   toArray() { return this.items.slice(this.start); }
 }
 
-// Runs a function in the next frame, however often it is asked for until then.
-export function perFrame(body) {
-  let asked = false;
-  return () => {
-    if (asked) return;
-    asked = true;
-    requestAnimationFrame(() => { asked = false; body(); });
-  };
+// What waits for the next frame.
+const waiting = new Set();
+let isAsked = false;
+
+// Does now what waits for the next frame, and what that asks for: a list's rows are drawn in the frame that filled it.
+export function drawWaiting() {
+  const done = new Set(), again = [];
+  // The walk meets what is added meanwhile.
+  for (const body of waiting) {
+    waiting.delete(body);
+    if (done.has(body)) { again.push(body); continue; }
+    done.add(body);
+    try { body(); } catch (error) { console.error(error); }
+  }
+  for (const body of again) ask(body);
 }
+
+function ask(body) {
+  waiting.add(body);
+  if (isAsked) return;
+  isAsked = true;
+  requestAnimationFrame(() => { isAsked = false; drawWaiting(); });
+}
+
+// Runs a function in the next frame, however often it is asked for until then.
+export const perFrame = (body) => () => ask(body);
 
 // Runs a function so long after it was first asked for.
 export function later(milliseconds, body) {

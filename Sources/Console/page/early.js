@@ -1,14 +1,18 @@
 // Asks the node what every first view needs, while the rest of the page is still being loaded.
-import { command, get, takeToken } from './api.js';
+import { Refusal, command, get, keepToken, takeToken } from './api.js';
 
 // Answers that may be used once; a refusal is left to whoever asks again.
 export const early = {};
 
 if (takeToken()) {
-  for (const name of ['node', 'layers', 'neighbours']) early[name] = get(`/v1/${name}`);
-  early.rumors = early.node.then((node) => node.layers.some((layer) => layer.name === 'gossip')
-    ? command('gossip', 'rumors', { limit: 200 }) : null);
+  // Both at once, over the connections that brought the page and its script. Without Gossip there are no rumors.
+  early.overview = get('/v1/overview');
+  early.rumors = command('gossip', 'rumors', { limit: 200 }).catch((error) => {
+    if (error instanceof Refusal && error.status === 404) return null;
+    throw error;
+  });
   for (const promise of Object.values(early)) promise.catch(() => {});
+  keepToken();
 }
 
 // The answer that was asked for early, or a new one.

@@ -11,6 +11,8 @@ export class VirtualList {
     this.heights = new Map();
     this.offsets = new Float64Array(1);
     this.rows = new Map();
+    // What a row is taken for that was never seen: as high as the first ones were.
+    this.guess = this.options.estimate;
     this.inner = h('div', { class: 'vlist-inner', role: this.options.role, 'aria-label': this.options.label });
     this.root = h('div', { class: `vlist ${this.options.class ?? ''}`, tabindex: '0', 'aria-label': this.options.label, role: 'group' }, this.inner);
     this.draw = perFrame(() => this.drawNow());
@@ -22,7 +24,7 @@ export class VirtualList {
       this.draw();
     }, { passive: true });
     this.watcher = new ResizeObserver(() => {
-      if (this.width !== this.root.clientWidth) { this.width = this.root.clientWidth; this.heights.clear(); this.measureAll = true; }
+      if (this.width !== this.root.clientWidth) { this.width = this.root.clientWidth; this.heights.clear(); this.isGuessed = false; this.measureAll = true; }
       this.isDirty = true;
       this.draw();
     });
@@ -45,7 +47,8 @@ export class VirtualList {
   }
 
   measure() {
-    const { key, estimate } = this.options;
+    const { key } = this.options;
+    const estimate = this.guess;
     const count = this.items.length;
     if (this.offsets.length < count + 1) this.offsets = new Float64Array(Math.max(count + 1, this.offsets.length * 2));
     let total = 0;
@@ -75,9 +78,11 @@ export class VirtualList {
   drawNow() {
     if (!this.root.isConnected) return;
     // Measuring what was guessed may bring other rows into sight, so it goes in rounds, of which there are few.
+    const isLow = this.root.scrollTop > 0 && this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight < 2;
     for (let round = 0; round < 4; round += 1) {
       if (this.isDirty) this.measure();
-      const follow = this.options.follow && this.atEnd;
+      // Who is at the very end stays there, however high its rows turn out to be.
+      const follow = this.options.follow ? this.atEnd : isLow;
       if (follow) this.root.scrollTop = this.root.scrollHeight;
       if (!this.drawRows()) { if (follow) this.root.scrollTop = this.root.scrollHeight; break; }
       this.isDirty = true;
@@ -89,19 +94,32 @@ export class VirtualList {
     const top = this.root.scrollTop, bottom = top + this.root.clientHeight;
     const first = Math.max(0, this.find(top) - overscan);
     const last = Math.min(this.items.length - 1, this.find(bottom) + overscan);
-    const wanted = new Set();
     const fresh = [];
+    const wanted = new Set();
+    for (let place = first; place <= last; place += 1) wanted.add(key(this.items[place]));
+    for (const [name, row] of this.rows) {
+      if (wanted.has(name)) continue;
+      // Whoever pages on from a row that goes out of sight keeps the list under their keys.
+      if (row.node.contains(document.activeElement)) this.root.focus({ preventScroll: true });
+      row.node.remove();
+      this.rows.delete(name);
+    }
+    // Rows stand in the page in the order in which they are read, so that Tab goes through them so.
+    let before = null;
     for (let place = first; place <= last; place += 1) {
       const item = this.items[place], name = key(item);
-      wanted.add(name);
       let row = this.rows.get(name);
       if (!row || row.item !== item) {
         const node = h('div', { class: 'vrow', role: rowRole }, render(item, place));
-        if (row) row.node.replaceWith(node); else this.inner.append(node);
+        if (row) row.node.replaceWith(node);
         row = { node, item };
         this.rows.set(name, row);
         fresh.push([name, row]);
       }
+      if (!row.node.parentNode || row.node.previousElementSibling !== before) {
+        if (before) before.after(row.node); else this.inner.prepend(row.node);
+      }
+      before = row.node;
       if (row.place !== place) {
         row.place = place;
         row.node.setAttribute('aria-posinset', place + 1);
@@ -110,16 +128,19 @@ export class VirtualList {
       const at = `translateY(${this.offsets[place]}px)`;
       if (row.at !== at) { row.at = at; row.node.style.transform = at; }
     }
-    for (const [name, row] of this.rows) if (!wanted.has(name)) { row.node.remove(); this.rows.delete(name); }
     let hasChanged = false;
     const all = this.measureAll ? [...this.rows] : fresh;
     this.measureAll = false;
     for (const [name, row] of all) {
       const height = row.node.offsetHeight;
       if (height && this.heights.get(name) !== height) {
-        hasChanged ||= (this.heights.get(name) ?? this.options.estimate) !== height;
+        hasChanged ||= (this.heights.get(name) ?? this.guess) !== height;
         this.heights.set(name, height);
       }
+    }
+    if (!this.isGuessed && fresh.length > 3) {
+      this.isGuessed = true;
+      this.guess = [...this.rows.keys()].reduce((sum, name) => sum + (this.heights.get(name) ?? this.guess), 0) / this.rows.size;
     }
     return hasChanged;
   }

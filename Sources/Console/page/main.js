@@ -1,5 +1,8 @@
 // The page itself: who the node is, the way between the views, and what is said when the node can't be reached.
+// First of all, so that the node is asked while the rest is made.
+import { early } from './early.js';
 import { forgetToken, get, hasToken, setToken, whenRefused } from './api.js';
+import { drawWaiting } from './bus.js';
 import { h, fill, foreign, text } from './dom.js';
 import { icon, logo } from './icons.js';
 import { say } from './parts.js';
@@ -26,17 +29,23 @@ async function open() {
     if (error.status === 401) return askForToken('That is not this node’s token.');
     return unreachable(error);
   }
+  // What was said belongs to the first frame; but nobody waits long for it.
+  await Promise.race([talk.loadRumors(), new Promise((done) => setTimeout(done, 60))]);
   draw();
   state.start();
-  talk.load();
+  talk.loadRest();
   state.on('events', (batch) => talk.take(batch));
   state.on('resync', () => talk.load());
   state.on('layers', () => { drawNav(); talk.load(); route(); });
   state.on('node', drawNode);
   state.on('stream', drawNode);
+  // What was heard between the first answers and the first event.
+  const caughtUp = state.on('stream', (now) => { if (now === 'open') { caughtUp(); talk.loadRumors(); } });
   talk.on('unread', drawUnread);
   window.addEventListener('hashchange', route);
   await route();
+  // All that is known is on the page with the first frame.
+  drawWaiting();
   document.documentElement.dataset.ready = Math.round(performance.now());
   setTimeout(loadRest, 1500);
 }

@@ -1,5 +1,5 @@
 // Pieces that several views share.
-import { add, fill, foreign, h, text, uniqueID } from './dom.js';
+import { add, fill, foreign, h, s, text, uniqueID } from './dom.js';
 import { ago, dayAndClock, hue } from './format.js';
 import { icon } from './icons.js';
 import { whileVisible } from './bus.js';
@@ -125,6 +125,16 @@ export function toggle(label, checked, onchange) {
   const input = h('input', { type: 'checkbox', role: 'switch', class: 'switch', checked, 'aria-label': label });
   input.addEventListener('change', () => onchange(input.checked, input));
   return input;
+}
+
+// How much of what is sent to a neighbour gets no answer, in words.
+export const lossOf = (neighbour) => neighbour.probes ? `${(neighbour.loss * 100).toFixed(neighbour.loss && neighbour.loss < 0.1 ? 1 : 0)} %` : null;
+
+// A small line of what was measured of late, the newest at the right.
+export function spark(points, label) {
+  const most = Math.max(...points.map((point) => point.value), 1e-9), step = 58 / Math.max(1, points.length - 1);
+  const d = points.map((point, place) => `${place ? 'L' : 'M'}${(1 + place * step).toFixed(1)} ${(15 - 13 * point.value / most).toFixed(1)}`).join('');
+  return s('svg', { class: 'spark', viewBox: '0 0 60 16', role: 'img', 'aria-label': label }, s('path', { d }));
 }
 
 // A table with a caption for those who can't see it.

@@ -3,7 +3,7 @@ import { h, s, text } from './dom.js';
 import { count } from './format.js';
 import { uniqueID } from './dom.js';
 
-const width = 320, height = 96, longest = 5 * 60 * 1000, shortest = 60 * 1000;
+const width = 320, height = 96, longest = 5 * 60 * 1000, shortest = 20 * 1000;
 
 // A plot of one or more lines: { name, colour } each, and a function that writes a value.
 export function plot(titleText, lines, write = count) {
@@ -48,7 +48,7 @@ export function plot(titleText, lines, write = count) {
     // As long as there is to show, so that the first minute fills the plot.
     span = Math.min(longest, Math.max(shortest, now - Math.min(now, ...series.flatMap((points) => points.slice(0, 1).map((point) => point.time)))));
     const most = Math.max(1e-9, ...series.flatMap((points) => points.filter((point) => now - point.time <= span).map((point) => point.value)));
-    const limit = write.isBytes ? niceBytes(most) : nice(most);
+    const limit = write.isBytes ? niceBytes(most) : nice(most * 1.05);
     text(top, write(limit));
     series.forEach((points, place) => {
       const inside = points.filter((point) => now - point.time <= span);

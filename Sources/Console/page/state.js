@@ -6,6 +6,9 @@ import { duration } from './format.js';
 
 const feedLimit = 500;
 const historyLimit = 400;
+// For how many seconds each request has round trips measured, and how many of a neighbour are kept.
+const measuredFor = 10;
+const tripsKept = 60;
 
 class State extends Emitter {
   constructor() {
@@ -15,6 +18,8 @@ class State extends Emitter {
     this.neighbours = [];
     this.unresolved = [];
     this.stream = 'closed';
+    this.measurers = 0;
+    this.tripsOf = new Map();
     // Of each layer, the newest events.
     this.feeds = new Map();
     this.batch = [];
@@ -39,24 +44,48 @@ class State extends Emitter {
   setting(layer, name) { return this.layer(layer)?.settings?.find((item) => item.name === name)?.value; }
 
   async loadAll() {
-    const [node, layers, neighbours] = await Promise.all(
-      ['node', 'layers', 'neighbours'].map((name) => once(name, () => get(`/v1/${name}`))));
+    const { node, layers, neighbours } = await once('overview', () => get('/v1/overview'));
     this.node = node;
     this.nodeAt = Date.now();
     this.takeNeighbours(neighbours);
     const before = this.layers.map((item) => item.name).join();
-    this.layers = layers.layers;
+    this.layers = layers;
     if (before !== this.layers.map((item) => item.name).join()) this.emit('layers');
     this.emit('node');
   }
 
   async loadNeighbours() {
-    try { this.takeNeighbours(await get('/v1/neighbours')); } catch { /* The stream tells that the node is gone. */ }
+    const path = this.measurers ? `/v1/neighbours?measure=${measuredFor}` : '/v1/neighbours';
+    try { this.takeNeighbours(await get(path)); } catch { /* The stream tells that the node is gone. */ }
+  }
+
+  // Has round trips and losses measured while somebody looks at them; answers how to end it. The node sends its
+  // neighbours small probes for that, and stops by itself soon after it was last asked.
+  measure() {
+    this.measurers += 1;
+    this.loadNeighbours();
+    const end = whileVisible(2000, () => this.stream === 'open' && this.loadNeighbours());
+    return () => { this.measurers -= 1; end(); };
+  }
+
+  // A neighbour's round trips of late, a point a measurement.
+  trips(address) { return this.tripsOf.get(address)?.toArray() ?? []; }
+
+  noteTrips() {
+    for (const item of this.neighbours) {
+      if (!item.probes || !item.measured) continue;
+      if (!this.tripsOf.has(item.address)) this.tripsOf.set(item.address, new Ring(tripsKept));
+      const ring = this.tripsOf.get(item.address);
+      if (ring.at(ring.length - 1)?.at !== item.measured) ring.push({ at: item.measured, value: item.roundTrip });
+    }
+    const there = new Set(this.neighbours.map((item) => item.address));
+    for (const address of this.tripsOf.keys()) if (!there.has(address)) this.tripsOf.delete(address);
   }
 
   takeNeighbours(answer) {
     this.neighbours = answer.neighbours.map((item) => ({ ...item, heardAt: item.lastHeard ? Date.parse(item.lastHeard) : 0 }));
     this.unresolved = answer.unresolved;
+    this.noteTrips();
     this.emit('neighbours');
   }
 

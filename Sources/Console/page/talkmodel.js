@@ -26,11 +26,18 @@ class TalkModel extends Emitter {
 
   // Loads what there is: first what will be seen, then the rest.
   async load() {
-    await Promise.all([this.loadRumors(200), this.loadMessages(), this.loadPeople()]);
+    await this.loadRumors();
+    await this.loadRest();
+  }
+
+  async loadRest() {
+    await Promise.all([this.saying, this.loadMessages(), this.loadPeople()]);
     if (this.rumors.length >= 200) setTimeout(() => this.loadRumors(mostRumors), 300);
   }
 
-  async loadRumors(limit) {
+  loadRumors(limit = 200) { return this.saying = this.askForRumors(limit); }
+
+  async askForRumors(limit) {
     if (!state.has('gossip')) return;
     try {
       const { rumors } = await once('rumors', () => command('gossip', 'rumors', { limit }));

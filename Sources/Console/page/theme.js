@@ -4,7 +4,7 @@ import { icon } from './icons.js';
 
 const key = 'strata.theme';
 const order = ['auto', 'light', 'dark'];
-const names = { auto: 'As the system', light: 'Light', dark: 'Dark' };
+const names = { auto: 'Colours: system', light: 'Colours: light', dark: 'Colours: dark' };
 const icons = { auto: 'auto', light: 'sun', dark: 'moon' };
 
 export function applyTheme() {
@@ -22,7 +22,7 @@ export function themeButton() {
   const show = () => {
     const now = document.documentElement.dataset.theme;
     button.replaceChildren(icon(icons[now]), h('span', { class: 'label' }, names[now]));
-    button.setAttribute('aria-label', `Colours: ${names[now].toLowerCase()}. Press for the next.`);
+    button.setAttribute('aria-label', `${names[now]}. Press for the next.`);
     button.title = 'Colours';
   };
   show();

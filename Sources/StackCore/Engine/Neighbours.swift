@@ -21,8 +21,13 @@ public struct Neighbour: Sendable {
   public var bytesIn: UInt64 = 0
   public var bytesOut: UInt64 = 0
 
-  /// How long it took to answer our introduction; nil while it hasn't.
+  /// How long it takes to answer: our introduction, or smoothed over probes while they are sent; nil while it hasn't.
   public var roundTrip: Duration?
+  /// When a probe of it was last answered or given up; nil while none was. See `Node.measure(for:at:)`.
+  public internal(set) var measured: Instant?
+  /// How many of the newest probes were answered or given up, and which, a bit each, the newest lowest.
+  public internal(set) var probesCounted = 0
+  var probesAnswered: UInt32 = 0
 
   /// When it became known.
   var since = Instant(nanoseconds: 0)

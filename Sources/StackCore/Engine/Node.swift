@@ -80,6 +80,10 @@ public final class Node {
   /// Whether a layer speaks the Peersters' own messages, so that a neighbour may be one of them.
   var speaksPeerster = false
   var armedCoreTimers: Set<Int32> = []
+  /// Until when round trips are measured, the probes under way, and whose turn it is next.
+  var measuringUntil: Instant?
+  var pulses: [Pulse] = []
+  var pulseTurn = 0
   /// The bytes of all large messages that wait for an introduction.
   var totalWaiting = 0
 

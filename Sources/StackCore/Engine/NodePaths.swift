@@ -3,7 +3,7 @@
 extension Node {
   /// The core's own timers.
   enum CoreTimer: Int32 {
-    case reassembly, waiting, probes
+    case reassembly, waiting, probes, pulse
   }
 
   func arm(_ timer: CoreTimer, after delay: Duration) {
@@ -18,6 +18,7 @@ extension Node {
     case .reassembly: expirePieces()
     case .waiting: retryWaiting()
     case .probes: retryProbes()
+    case .pulse: pulse()
     case nil: break
     }
   }

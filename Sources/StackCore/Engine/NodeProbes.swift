@@ -32,6 +32,7 @@ extension Node {
   }
 
   func receiveProbeReply(_ reply: PathProbeReply, from sender: Address) {
+    if receivePulse(reply.nonce.value, from: sender) { return }
     guard let place = neighbours.find(sender), var probe = neighbours[place].probe, !probe.isDone,
       probe.nonce == reply.nonce.value, probe.nonce != 0
     else { return }

@@ -12,9 +12,11 @@ extension ControlPort {
         "/v1/layers", "layers", "What each layer has registered: messages, commands, events, metrics, settings.",
         Self.layersSchema
       ) { $0.layersPage() },
-      page("/v1/neighbours", "neighbours", "The neighbours, and what is known of each.", Self.neighboursSchema) {
-        $0.neighboursPage()
-      },
+      neighboursRoute(),
+      page(
+        "/v1/overview", "overview", "The node, its layers and its neighbours, as the three paths tell of them, in one.",
+        Self.overviewSchema
+      ) { ["node": $0.nodePage(), "layers": $0.layersPage()["layers"] ?? [], "neighbours": $0.neighboursPage()] },
       page("/openapi.json", "openapi", "This document.", ["type": "object"]) { $0.openAPI() },
       metricsRoute(), eventsRoute(), packetsRoute(), reloadRoute(), stopRoute(), healthRoute(), proofRoute(),
     ] + configurationRoutes()
@@ -35,6 +37,29 @@ extension ControlPort {
       tag: "node", outputs: [("text/plain", ["type": "string"])],
       handle: { [unowned self] request in
         request.answer(200, MetricsText.contentType, MetricsText(of: self.owner).bytes)
+      })
+  }
+
+  private func neighboursRoute() -> ControlRoute {
+    ControlRoute(
+      method: "GET", path: "/v1/neighbours", operation: "neighbours",
+      summary: "The neighbours, and what is known of each.", tag: "node",
+      parameters: [
+        (
+          "measure",
+          "For so many seconds from now, measures round trips and losses, by a probe of a few bytes to each neighbour "
+            + "every two seconds; without it nothing is sent.", ["type": "integer", "minimum": 1, "maximum": 60]
+        )
+      ],
+      outputs: [("application/json", Self.neighboursSchema)],
+      handle: { [unowned self] request in
+        for item in request.query where item.name == "measure" {
+          guard let seconds = Int(item.value), (1...60).contains(seconds) else {
+            return request.answer(Problem(400, "bad-measure", "measure: expected whole seconds from 1 to 60"))
+          }
+          self.owner.node.measure(for: .seconds(seconds), at: self.owner.loop.now)
+        }
+        request.answer(json: self.neighboursPage())
       })
   }
 
@@ -170,6 +195,8 @@ extension ControlPort {
         "datagramsIn": JSON(neighbour.datagramsIn), "datagramsOut": JSON(neighbour.datagramsOut),
         "bytesIn": JSON(neighbour.bytesIn), "bytesOut": JSON(neighbour.bytesOut),
         "roundTrip": neighbour.roundTrip.map { .number($0.inSeconds) } ?? .null,
+        "loss": neighbour.loss.map { .number($0) } ?? .null, "probes": JSON(neighbour.probesCounted),
+        "measured": neighbour.measured.map { .string(timeText($0)) } ?? .null,
       ]
     }
     let unresolved = owner.peers?.unresolved ?? []
@@ -250,6 +277,14 @@ extension ControlPort {
     return object([("layers", ["type": "array", "items": layer], "The layers, then the node's own core.")])
   }
 
+  private static var overviewSchema: JSON {
+    object([
+      ("node", nodeSchema.objectValue ?? [:], "What `/v1/node` tells."),
+      ("layers", layersSchema["properties"]?["layers"]?.objectValue ?? [:], "What `/v1/layers` tells."),
+      ("neighbours", neighboursSchema.objectValue ?? [:], "What `/v1/neighbours` tells."),
+    ])
+  }
+
   private static var neighboursSchema: JSON {
     let count: JSONObject = ["type": "integer", "minimum": 0]
     let neighbour = object([
@@ -264,8 +299,14 @@ extension ControlPort {
       ("bytesIn", count, "Bytes from there."), ("bytesOut", count, "Bytes to there."),
       (
         "roundTrip", ["type": ["number", "null"], "minimum": 0],
-        "Seconds until it answered our introduction; null while it hasn't."
+        "Seconds until it answers: our introduction, or smoothed over the probes; null while it hasn't."
       ),
+      (
+        "loss", ["type": ["number", "null"], "minimum": 0, "maximum": 1],
+        "The share of the newest probes that had no answer within 4 s; null when none was sent."
+      ),
+      ("probes", ["type": "integer", "minimum": 0, "maximum": 32], "How many probes that share is of."),
+      ("measured", ["type": ["string", "null"], "format": "date-time"], "When the last of them was counted."),
     ])
     return object([
       ("neighbours", ["type": "array", "items": neighbour], "The neighbours, in the order they became known."),

@@ -49,12 +49,14 @@ public final class ControlPort {
     addAsset(path, contentType: contentType, contentSecurityPolicy: contentSecurityPolicy) { bytes }
   }
 
-  /// Serves at a path what the closure gives whenever it is asked for, without asking for the token.
+  /// Serves at a path what the closure gives whenever it is asked for, without asking for the token. Who asks for a
+  /// version of it by its name (`?v=…`) may keep it.
   public func addAsset(
     _ path: String, contentType: String, contentSecurityPolicy: String = "default-src 'none'; frame-ancestors 'none'",
-    bytes: @escaping () -> [UInt8]
+    version: @escaping () -> String? = { nil }, bytes: @escaping () -> [UInt8]
   ) {
-    assets[path] = ControlAsset(contentType: contentType, bytes: bytes, policy: contentSecurityPolicy)
+    assets[path] = ControlAsset(
+      contentType: contentType, bytes: bytes, policy: contentSecurityPolicy, version: version)
   }
 
   /// Everything that can be asked now: the node's own routes, then a route a command.
@@ -145,7 +147,8 @@ public final class ControlPort {
   private func serve(_ asset: ControlAsset, _ request: HTTPRequest) {
     let methods = ["GET", "HEAD"]
     guard methods.contains(request.method) else { return request.answer(wrongMethod(request, methods)) }
-    request.answer(200, asset.contentType, asset.bytes(), policy: asset.policy)
+    let isKept = asset.version().map { $0 == request.queryItem("v") } ?? false
+    request.answer(200, asset.contentType, asset.bytes(), policy: asset.policy, isKept: isKept)
   }
 
   // MARK: The end

@@ -42,4 +42,6 @@ struct ControlAsset {
   var contentType: String
   var bytes: () -> [UInt8]
   var policy: String
+  /// The name of the version that it is now, under which it never changes; nil when it may.
+  var version: () -> String?
 }

@@ -15,6 +15,7 @@ struct MetricsText {
     addNode(owner)
     addMessages(owner.node)
     addTraffic(owner.node)
+    addPaths(owner)
     addQueues(owner)
     addProcess(owner)
     for metric in owner.node.metricDescriptions { add(metric) }
@@ -78,6 +79,26 @@ struct MetricsText {
       }
     }
   }
+
+  /// Of the neighbours that are being measured, of which there are few: see `Node.measure(for:at:)`.
+  private mutating func addPaths(_ owner: RealNode) {
+    let since = owner.loop.now - Node.pulseMemory
+    let rows = owner.node.neighbourList.lazy.filter { $0.measured.map { $0 >= since } ?? false }.prefix(Self.mostPaths)
+      .map { (labels: "{address=\"\($0.address)\"}", roundTrip: $0.roundTrip, loss: $0.loss) }
+    let paths = Array(rows)
+    guard !paths.isEmpty else { return }
+    if begin("strata_neighbour_round_trip_seconds", "gauge", "Until a neighbour answers a probe, smoothed.") {
+      for path in paths {
+        if let time = path.roundTrip { line("strata_neighbour_round_trip_seconds", path.labels, time.inSeconds) }
+      }
+    }
+    if begin("strata_neighbour_loss_ratio", "gauge", "The share of the newest 32 probes without an answer.") {
+      for path in paths { if let loss = path.loss { line("strata_neighbour_loss_ratio", path.labels, loss) } }
+    }
+  }
+
+  /// Of how many neighbours there are lines.
+  private static let mostPaths = 256
 
   private mutating func addQueues(_ owner: RealNode) {
     let queues = owner.node.queues

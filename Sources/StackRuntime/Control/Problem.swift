@@ -82,10 +82,11 @@ struct Problem {
 }
 
 extension HTTPRequest {
-  /// Headers of every answer: a browser is to guess nothing, keep nothing, and load nothing.
-  static func headers(_ contentType: String, _ policy: String) -> [HTTPField] {
+  /// Headers of every answer: a browser is to guess nothing, load nothing, and keep nothing but what never changes.
+  static func headers(_ contentType: String, _ policy: String, isKept: Bool = false) -> [HTTPField] {
     [
-      HTTPField("Content-Type", contentType), HTTPField("Cache-Control", "no-store"),
+      HTTPField("Content-Type", contentType),
+      HTTPField("Cache-Control", isKept ? "private, max-age=31536000, immutable" : "no-store"),
       HTTPField("X-Content-Type-Options", "nosniff"), HTTPField("Content-Security-Policy", policy),
       HTTPField("Referrer-Policy", "no-referrer"), HTTPField("Cross-Origin-Resource-Policy", "same-origin"),
     ]
@@ -95,8 +96,11 @@ extension HTTPRequest {
   static var strictPolicy: String { "default-src 'none'; frame-ancestors 'none'" }
 
   /// Answers with bytes of a type.
-  func answer(_ status: Int, _ contentType: String, _ body: [UInt8], policy: String = HTTPRequest.strictPolicy) {
-    respond(status: status, headers: Self.headers(contentType, policy), body: body)
+  func answer(
+    _ status: Int, _ contentType: String, _ body: [UInt8], policy: String = HTTPRequest.strictPolicy,
+    isKept: Bool = false
+  ) {
+    respond(status: status, headers: Self.headers(contentType, policy, isKept: isKept), body: body)
   }
 
   /// Answers with JSON.

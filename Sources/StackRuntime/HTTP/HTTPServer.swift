@@ -87,6 +87,8 @@ public final class HTTPServer {
     // Connections of a server that ran here before may still be winding down.
     var on: Int32 = 1
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+    // Connections take it over: an answer of several segments is not to wait until the client confirms the first.
+    setsockopt(fd, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
     let result = address.withSockaddr(family: address.family) { Glibc.bind(fd, $0, $1) } ?? -1
     guard result == 0, Glibc.listen(fd, 128) == 0, let local = Address.local(of: fd) else {
       let code = errno
@@ -136,6 +138,8 @@ public final class HTTPServer {
     forgetClosed()
     // Without "close on free", libevent's HTTP closes the descriptor itself, although we hold on to the buffers.
     guard let buffers = bufferevent_socket_new(loop.core.base, -1, 0) else { return nil }
+    // What libevent writes at once; its own 16 KiB would part an answer over many turns of the loop.
+    bufferevent_set_max_single_write(buffers, 256 << 10)
     let connection = HTTPConnection(buffers, self, limits, loop)
     counters.connections += 1
     if connections.count >= limits.connections {

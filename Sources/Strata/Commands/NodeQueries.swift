@@ -15,7 +15,8 @@ extension CommandLineTool {
     CommandSpec(
       name: "neighbours", summary: "Lists a running node's neighbours.",
       options: ControlClient.options + [OptionSpec(name: "json", summary: "Print JSON.")],
-      examples: ["neighbours --config alice.json"], action: { parsed, tool in try tool.show("/v1/neighbours", parsed) })
+      examples: ["neighbours --config alice.json"],
+      action: { parsed, tool in try tool.show("/v1/neighbours?measure=10", parsed) })
   }
 
   private func show(_ path: String, _ parsed: ParsedArguments) throws -> Int32 {
@@ -49,9 +50,15 @@ extension CommandLineTool {
     return [
       "name": json["claimedName"] ?? .null, "address": json["address"] ?? .null,
       "kind": .string(isStrata ? (json["isProven"] == true ? "Strata" : "Strata, unproven") : "Peerster"),
-      "lastHeard": json["lastHeard"] ?? .null, "roundTrip": json["roundTrip"] ?? .null,
+      "lastHeard": json["lastHeard"] ?? .null, "roundTrip": json["roundTrip"] ?? .null, "lost": Self.lost(json),
       "bytesIn": json["bytesIn"] ?? .null, "bytesOut": json["bytesOut"] ?? .null,
     ]
+  }
+
+  /// How much was lost of how many probes, where there were any.
+  private static func lost(_ json: JSON) -> JSON {
+    guard let loss = json["loss"]?.doubleValue, let probes = json["probes"]?.doubleValue else { return .null }
+    return .string("\(Units.decimal(loss * 100, 1)) % of \(Units.count(probes))")
   }
 
   /// `metrics`.

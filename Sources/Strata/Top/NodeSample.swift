@@ -8,8 +8,10 @@ struct NodeSample {
   struct Neighbour: Hashable {
     var address = ""
     var name: String?
-    /// Seconds until it answered an introduction; nil while it hasn't.
+    /// Seconds until it answers; nil while it hasn't.
     var roundTrip: Double?
+    /// The share of probes without an answer.
+    var loss: Double?
     /// When it was last heard, in nanoseconds since 1970.
     var lastHeard: Int64?
     var datagramsIn = 0.0
@@ -148,7 +150,7 @@ final class NodeWatch {
     for line in text.split(separator: "\n") {
       if let (key, value) = MetricKey.parse(line) { sample.metrics[key] = value }
     }
-    let neighbours = try JSON.parse(try client.get("/v1/neighbours", within: Self.patience))
+    let neighbours = try JSON.parse(try client.get("/v1/neighbours?measure=10", within: Self.patience))
     sample.neighbours = (neighbours["neighbours"]?.arrayValue ?? []).map { NodeSample.Neighbour($0) }
     for path in transferPaths {
       let json = try JSON.parse(try client.get(path, [:], within: Self.patience))
@@ -170,6 +172,7 @@ extension NodeSample.Neighbour {
     address = json["address"]?.stringValue ?? ""
     name = json["claimedName"]?.stringValue
     roundTrip = json["roundTrip"]?.doubleValue
+    loss = json["loss"]?.doubleValue
     lastHeard = json["lastHeard"]?.stringValue.flatMap { WallClock.instant($0) }
     datagramsIn = json["datagramsIn"]?.doubleValue ?? 0
     datagramsOut = json["datagramsOut"]?.doubleValue ?? 0

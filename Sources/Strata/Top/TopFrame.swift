@@ -34,7 +34,8 @@ struct TopFrame {
     var lastHeard: Int64?
     var rateIn = 0.0
     var rateOut = 0.0
-    /// How much of what was sent to it since `top` began did not arrive there; nil where only one end is seen.
+    /// How much of what was sent to it since `top` began did not arrive there; where only one end is seen, how many
+    /// probes had no answer.
     var lost: Double?
   }
   struct Transfer: Hashable {
@@ -162,7 +163,7 @@ struct TopModel {
         lastHeard: neighbour.lastHeard)
       row.rateIn = perSecond(max(0, neighbour.bytesIn - old.bytesIn), place)
       row.rateOut = perSecond(max(0, neighbour.bytesOut - old.bytesOut), place)
-      row.lost = lost(place, neighbour)
+      row.lost = lost(place, neighbour) ?? neighbour.loss
       return row
     }
   }

@@ -11,11 +11,14 @@ const over = ['finished', 'failed', 'cancelled'];
 const shown = 200;
 
 // The parts of a file as a strip of a hundred cells, each in the colour of who brought most of it.
-function strip(map) {
+function strip(map, isWhole) {
   const label = (holder) => holder.name ?? state.nameOf(holder.address);
   return h('div', { class: 'chunk-map', role: 'img', 'aria-label': `Of ${map.holders.length ? map.holders.map(label).join(', ') : 'nobody yet'}` },
-    map.cells.map((percent, cell) => {
-      const best = map.holders.reduce((most, one) => (one.cells[cell] > (most?.cells[cell] ?? 0) ? one : most), null);
+    map.cells.map((part, cell) => {
+      const percent = isWhole ? 100 : part;
+      const best = map.holders.reduce((most, one) => (one.cells[cell] > (most?.cells[cell] ?? 0) ? one : most), null)
+        // A file of few chunks has cells that none begins in.
+        ?? (isWhole ? map.holders.reduce((most, one) => (one.bytes > (most?.bytes ?? 0) ? one : most), null) : null);
       return h('span', { class: percent ? 'here' : '', title: best ? `${percent} % here, most from ${label(best)}` : null,
         style: percent ? { '--hue': best ? hue(label(best)) : 180, opacity: 0.35 + percent / 154 } : {} });
     }));
@@ -52,7 +55,9 @@ export function downloadList(bag, preview) {
       item.rate && !isOver ? byteRate(item.rate) : '', item.secondsLeft !== undefined && !isOver ? `${seconds(item.secondsLeft)} left` : '',
       isOver ? '' : `from ${plural(item.holders, 'holder')}`, item.note ?? ''].filter(Boolean).join(', '));
     const map = maps.get(item.root);
-    fill(parts.map, map && (map.holders.length || !isOver) ? [strip(map), h('ul', { class: 'holders' }, map.holders.slice(0, 12).map(holderLine))] : null);
+    // Once it is over, only who has sent something is of interest.
+    const holders = map ? map.holders.filter((one) => !isOver || one.bytes > 0) : [];
+    fill(parts.map, map && (holders.length || !isOver) ? [strip(map, item.state === 'finished'), h('ul', { class: 'holders' }, holders.slice(0, 12).map(holderLine))] : null);
     const wanted = `${item.state} ${item.name}`;
     if (parts.wanted === wanted) return;
     parts.wanted = wanted;

@@ -52,7 +52,7 @@ export const files = {
       link.value = '';
     } }, link, h('button', { type: 'submit' }, 'Fetch'));
 
-    add(root, head('Files', 'What is shared between nodes: found by a word, fetched from all who have it at once.'),
+    add(root, head('Files', 'What nodes share: found by a word, fetched from all who have it at once.'),
       explain('files', h('p', {}, 'A file is cut into ', h('em', {}, 'chunks'), ', each with its hash, and the hash over all of them names the file. So it does not matter who sends a chunk: a wrong one is noticed, and asked for elsewhere.')),
       h('div', { class: 'stack' }, search?.root ?? null, preview,
         canShare ? h('div', { class: 'files-columns' }, card('Downloads', {}, byLink, downloads.root), shared.root) : null));
@@ -64,7 +64,7 @@ function searchCard({ fetching, show, canShare }) {
   const results = new Map();
   let searching = null;
   const words = h('input', { type: 'search', id: 'words', 'aria-label': 'Search words', placeholder: 'Words, "a phrase", name:*.pdf, size:>1MiB', autocomplete: 'off' });
-  const mode = h('select', { 'aria-label': 'How to search' }, h('option', { value: '' }, 'as set'), h('option', { value: 'ring' }, 'ring by ring'), h('option', { value: 'flood' }, 'as a flood'));
+  const mode = h('select', { 'aria-label': 'How to search' }, h('option', { value: '' }, 'as the node is set'), h('option', { value: 'ring' }, 'ring by ring'), h('option', { value: 'flood' }, 'as a flood'));
   const note = h('p', { class: 'muted small search-note', role: 'status' }, 'A search asks neighbours, they ask theirs, and answers come back the same way.');
   const holderItem = (item, one) => h('li', {}, foreign(one.name ?? state.nameOf(one.address ?? 'somebody'), { class: 'holder-name' }), h('span', { class: 'mono muted small' }, one.address ?? ''),
     h('span', { class: 'muted small' }, [one.hops === undefined ? '' : one.hops === 0 ? 'a neighbour' : `${plural(one.hops, 'node')} between`, one.isWhole ? '' : `${plural(one.chunks, 'chunk')} of it`].filter(Boolean).join(', ')),

@@ -1,8 +1,10 @@
 // The network as one node knows it, drawn: itself in the middle, neighbours around it, and beyond them whom they lead to.
-import { fill, s } from '../dom.js';
-import { clip, hue } from '../format.js';
+import { add, fill, s } from '../dom.js';
+import { clip, hue, seconds } from '../format.js';
+import { lossOf } from '../parts.js';
 import { state } from '../state.js';
 import { talk } from '../talkmodel.js';
+import { colourOf } from './packets.js';
 
 let width = 660, height = 420, centre = { x: width / 2, y: height / 2 };
 const mostShown = 120;
@@ -95,13 +97,14 @@ function fit(nodes) {
 export function graph(onPick) {
   const lines = s('g', { class: 'graph-lines' }), flights = s('g', { class: 'graph-flights', 'aria-hidden': 'true' }), points = s('g', {});
   const root = s('svg', { viewBox: `0 0 ${width} ${height}`, class: 'graph', role: 'group', 'aria-label': 'The network as this node knows it' }, lines, flights, points);
-  let places = new Map(), shape = '';
+  let places = new Map(), trips = new Map(), shape = '';
   function draw() {
     const room = root.parentElement?.clientWidth ?? 760;
     [width, height] = room < 520 ? [380, 400] : [660, 420];
     centre = { x: width / 2, y: height / 2 };
     root.setAttribute('viewBox', `0 0 ${width} ${height}`);
     const { nodes, edges } = arrange();
+    tell();
     const now = JSON.stringify([width, nodes.map((item) => [item.id, item.name, item.isSilent, Math.round(item.x), Math.round(item.y)])]);
     if (now === shape) return;
     shape = now;
@@ -119,14 +122,27 @@ export function graph(onPick) {
       s('circle', { r: size }), s('text', { class: 'initial', dy: '0.35em' }, [...item.name][0] ?? '?'),
       s('text', { class: 'graph-label', y: item.y < places.get('me').y - 30 ? -size - 7 : size + 16 }, clip(item.name, 18)));
     }));
+    // Where a line is short its words would lie over the nodes; the table has them too.
+    trips = new Map(edges.filter((edge) => !edge.isFar && Math.hypot(edge.to.x - edge.from.x, edge.to.y - edge.from.y) > 105).map((edge) => [edge.to.address,
+      s('text', { class: 'graph-trip', x: edge.from.x + (edge.to.x - edge.from.x) * 0.54, y: edge.from.y + (edge.to.y - edge.from.y) * 0.54 - 8 })]));
+    add(lines, [...trips.values()]);
+    tell();
     if (focused) points.querySelector(`[data-node="${CSS.escape(focused)}"]`)?.focus();
+  }
+  // What the way to each neighbour takes, written beside its line.
+  function tell() {
+    for (const [address, label] of trips) {
+      const item = state.neighbours.find((one) => one.address === address);
+      const words = item?.probes && !state.isSilent(item) ? `${seconds(item.roundTrip ?? 0)}${item.loss ? `, ${lossOf(item)} lost` : ''}` : '';
+      if (label.textContent !== words) label.textContent = words;
+    }
   }
   function fly(packet, onPick2) {
     const there = places.get(packet.peer);
     if (!there || flights.childElementCount > 40) return;
     const here = places.get('me');
     const [from, to] = packet.in ? [there, here] : [here, there];
-    const ball = s('circle', { r: Math.min(7, 3.5 + Math.log10(packet.bytes + 1)), class: packet.in ? 'in' : 'out', onclick: () => onPick2(packet) });
+    const ball = s('circle', { r: Math.min(7, 3.5 + Math.log10(packet.bytes + 1)), style: { fill: colourOf(packet.type) }, onclick: () => onPick2(packet) });
     flights.append(ball);
     // Those who come and those who go keep to their own side of the road.
     const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;

@@ -5,7 +5,7 @@ import { add, fill, foreign, h } from '../dom.js';
 import { bytes, clock, count, rate, title, words } from '../format.js';
 import { objectForm } from '../form.js';
 import { VirtualList } from '../list.js';
-import { card, empty, fault, head, table, tree } from '../parts.js';
+import { card, empty, explain, fault, head, table, tree } from '../parts.js';
 import { plot } from '../plot.js';
 import { state } from '../state.js';
 
@@ -58,9 +58,10 @@ export function layerView(name) {
         made.root.title = metric.series;
         return { made, of: () => [state.series(isHistogram ? `${metric.series}_count` : metric.series, isCounter || isHistogram)] };
       });
+      const meaning = new Map(layer.events.map((item) => [item.name, item.summary]));
       const list = new VirtualList({
         key: (item) => item.seq, estimate: 52, label: 'Events, the newest first', class: 'events',
-        render: (item) => h('div', { class: 'event' }, h('span', { class: 'muted mono small' }, clock(item.time)), h('span', { class: 'event-name' }, words(item.event)),
+        render: (item) => h('div', { class: 'event' }, h('span', { class: 'muted mono small' }, clock(item.time)), h('span', { class: 'event-name', title: meaning.get(item.event) }, words(item.event)),
           h('span', { class: 'event-data' }, Object.entries(item.data ?? {}).map(([key, value]) => h('span', {}, h('span', { class: 'muted' }, `${words(key)} `),
             foreign(value && typeof value === 'object' ? JSON.stringify(value).slice(0, 300) : String(value).slice(0, 300)))))),
       });
@@ -76,6 +77,8 @@ export function layerView(name) {
       }));
       const feed = layer.events.length ? card('Events', { class: 'events-card' }, chips, list.root, nothing) : null;
       add(root, head(title(name), layer.summary),
+        explain('layer', h('p', {}, 'A ', h('em', {}, 'layer'), ' is one feature of the node. Here is all that this one has: ', h('em', {}, 'commands'), ' that you may run, ', h('em', {}, 'events'),
+          ' as they happen, ', h('em', {}, 'metrics'), ' over time, and the ', h('em', {}, 'messages'), ' it exchanges with other nodes.')),
         h('div', { class: 'stack' },
           h('div', { class: 'columns' },
             layer.commands.length ? card('Commands', {}, h('div', { class: 'commands' }, layer.commands.map((item) => commandForm(name, item)))) : null, feed),

@@ -8,8 +8,13 @@ import { drawer, empty, tree } from '../parts.js';
 import { state } from '../state.js';
 
 const kept = 2000;
-const colours = { gossip: 'var(--accent)', routing: 'var(--flow-in)', fileshare: 'var(--flow-out)', search: 'var(--warn)', core: 'var(--ink-soft)' };
-export const colourOf = (layer) => colours[layer] ?? 'var(--good)';
+
+// Each type of packet has a colour, as far from those before it as can be; the same in the list and in the drawing.
+const hues = new Map();
+export function colourOf(type) {
+  if (!hues.has(type)) hues.set(type, Math.round(175 + 137.5 * hues.size) % 360);
+  return `light-dark(hsl(${hues.get(type)} 62% 33%), hsl(${hues.get(type)} 62% 70%))`;
+}
 
 // What a packet says, in one line.
 function gist(packet) {
@@ -50,7 +55,7 @@ export function packetList() {
     render: (packet) => h('button', { type: 'button', class: 'packet', onclick: () => showPacket(packet) },
       h('span', { class: `way ${packet.in ? 'in' : 'out'}` }, icon(packet.in ? 'in' : 'out', 15), h('span', { class: 'sr-only' }, packet.in ? 'in' : 'out')),
       h('span', { class: 'packet-time mono' }, clock(Date.parse(packet.time))),
-      h('span', { class: 'packet-type', style: { '--line': colourOf(packet.layer) } }, packet.type, packet.copies ? ` ×${packet.copies}` : ''),
+      h('span', { class: 'packet-type', style: { '--line': colourOf(packet.type) } }, packet.type, packet.copies ? ` ×${packet.copies}` : ''),
       foreign(state.nameOf(packet.peer), { class: 'packet-peer' }), h('span', { class: 'packet-size mono' }, bytes(packet.bytes)),
       foreign(gist(packet), { class: 'packet-gist' })),
   });
@@ -71,7 +76,7 @@ export function packetList() {
     fill(chips, pause,
       ['both', 'in', 'out'].map((item) => chip({ both: 'Both ways', in: 'In', out: 'Out' }[item], direction === item, () => { direction = item; drawChips(); draw(); })),
       [...types.values()].sort((a, b) => b.packets - a.packets).slice(0, 14).map((item) =>
-        chip(`${item.type} ${count(item.packets)}`, onlyType === item.type, () => { onlyType = onlyType === item.type ? null : item.type; drawChips(); draw(); }, colourOf(item.layer))));
+        chip(`${item.type} ${count(item.packets)}`, onlyType === item.type, () => { onlyType = onlyType === item.type ? null : item.type; drawChips(); draw(); }, colourOf(item.type))));
   };
   let chipsAt = 0;
   const draw = perFrame(() => {

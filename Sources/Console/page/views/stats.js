@@ -3,7 +3,7 @@ import { command } from '../api.js';
 import { Bag, perFrame, whileVisible } from '../bus.js';
 import { add, fill, foreign, h, text } from '../dom.js';
 import { byteRate, bytes, clock, count, rate, seconds } from '../format.js';
-import { badge, card, dot, head, table, tile, timeAgo } from '../parts.js';
+import { badge, card, dot, explain, head, lossOf, table, tile, timeAgo } from '../parts.js';
 import { plot } from '../plot.js';
 import { state } from '../state.js';
 
@@ -25,6 +25,8 @@ export const stats = {
     const peers = h('div', {}), types = h('div', {}), queries = h('div', {}), counters = h('div', {});
     const filter = h('input', { type: 'search', 'aria-label': 'Filter the counters', placeholder: 'Filter', class: 'filter' });
     add(root, head('Stats', 'How this node does. Plots show the last five minutes while this page was open.'),
+      explain('stats', h('p', {}, 'A ', h('em', {}, 'datagram'), ' is one packet to or from a neighbour. ', h('em', {}, 'Wake-ups'), ' are how often the node had something to do; one that is left alone sleeps. ',
+        h('em', {}, 'Dropped'), ' is what it had no room for, or what made no sense. ', h('em', {}, 'Round trip'), ' and ', h('em', {}, 'lost'), ' are measured with small probes while you look.')),
       h('div', { class: 'stack' },
         h('div', { class: 'tiles' }, Object.values(tiles).map((item) => item.root)),
         h('div', { class: 'plots' }, plots.map((item) => item.made.root)),
@@ -37,13 +39,13 @@ export const stats = {
       const heard = state.neighbours.filter((item) => !state.isSilent(item)).length;
       text(tiles.peers.value, `${heard} of ${state.neighbours.length}`);
       text(tiles.peers.note, `within ${state.silence} s`);
-      fill(peers, state.neighbours.length ? table('Peers', ['Name', 'Address', '#Port', 'Active', 'Last heard', '#Round trip', '#In', '#Out'],
+      fill(peers, state.neighbours.length ? table('Peers', ['Name', 'Address', '#Port', 'Active', 'Last heard', '#Round trip', '#Lost', '#In', '#Out'],
         state.neighbours.slice(0, 500).map((item) => {
           const isActive = !state.isSilent(item);
           return h('tr', {}, h('td', {}, foreign(state.nameOf(item.address))), h('td', { class: 'mono' }, host(item.address)), h('td', { class: 'number mono' }, port(item.address)),
             h('td', {}, dot(isActive ? 'good' : 'bad', isActive ? 'active' : 'silent'), isActive ? ' yes' : ' no'),
             h('td', {}, item.heardAt ? [clock(item.heardAt), ', ', timeAgo(item.heardAt)] : 'never'),
-            h('td', { class: 'number' }, item.roundTrip ? seconds(item.roundTrip) : '–'),
+            h('td', { class: 'number' }, item.roundTrip ? seconds(item.roundTrip) : '–'), h('td', { class: 'number' }, lossOf(item) ?? '–'),
             h('td', { class: 'number' }, `${count(item.datagramsIn)} · ${bytes(item.bytesIn)}`), h('td', { class: 'number' }, `${count(item.datagramsOut)} · ${bytes(item.bytesOut)}`));
         })) : h('p', { class: 'muted' }, 'No peers yet.'));
     });
@@ -106,7 +108,7 @@ export const stats = {
     }
 
     filter.addEventListener('input', () => state.latest && drawCounters());
-    bag.add(state.on('metrics', draw), state.on('neighbours', drawPeers), whileVisible(5000, loadQueries));
+    bag.add(state.measure(), state.on('metrics', draw), state.on('neighbours', drawPeers), whileVisible(5000, loadQueries));
     drawPeers();
     draw();
     loadQueries();
