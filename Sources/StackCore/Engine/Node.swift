@@ -76,7 +76,7 @@ public final class Node {
   /// The field being received.
   private var receivingNumber: UInt32 = 0
   /// Whether the packet that is being read says that its sender is a Strata node.
-  private var receivingCapability = false
+  var receivingCapability = false
   /// Whether a layer speaks the Peersters' own messages, so that a neighbour may be one of them.
   var speaksPeerster = false
   var armedCoreTimers: Set<Int32> = []

@@ -93,6 +93,11 @@ extension Node {
       // Our introduction, or its answer, was lost on the way; or it is no Strata node, whatever somebody said.
       neighbours[place].reintroductions += 1
       introduce(place)
+    } else if introducing, receivingCapability, neighbours[place].isProven,
+      neighbours[place].helloSent.map({ now - $0 >= Self.reintroduction }) ?? true
+    {
+      // It says what it is, as to somebody it doesn't know: it was started again since, and asks nobody by itself.
+      introduce(place)
     }
   }
 

@@ -24,8 +24,8 @@ struct TopTable {
   var told: [Int] = []
 
   /// A table in which each row stays one, whatever others call themselves and their files.
-  init(columns: [Column], rows: [[String]], bad: [Int] = []) {
-    (self.columns, self.rows, self.bad) = (columns, rows.map { $0.map(oneLine) }, bad)
+  init(columns: [Column], rows: [[String]], bad: [Int] = [], told: [Int] = []) {
+    (self.columns, self.rows, self.bad, self.told) = (columns, rows.map { $0.map(oneLine) }, bad, told)
   }
 
   /// At most so many rows, with the title and, where some are left out, how many.
