@@ -107,7 +107,10 @@ export const node = {
           h('div', { class: 'settings' }, layer.settings.map((item) => settingRow(item, `layers.${layer.name}.${item.name}`, load))));
         return h('section', { class: 'card layer-card', 'aria-label': `Layer ${layer.name}` },
           h('div', { class: 'layer-head' }, toggle(`Layer ${layer.name}`, layer.enabled, async (wanted, input) => {
-            input.disabled = isSwitching = true;
+            // One at a time: what is drawn anew afterwards would take the words of another's refusal with it.
+            isSwitching = true;
+            const all = [...layers.querySelectorAll('.switch')];
+            for (const one of all) one.disabled = true;
             fill(trouble);
             try {
               const kept = wanted ? state.removed?.[layer.name] ?? {} : null;
@@ -119,7 +122,8 @@ export const node = {
               input.checked = !wanted;
               fill(trouble, fault((error.problem?.faults ?? []).map((item) => `${item.path}: ${item.message}`).join('; ') || error.message));
             }
-            input.disabled = isSwitching = false;
+            isSwitching = false;
+            for (const one of all) one.disabled = false;
           }), h('div', {}, h('h3', {}, layer.name), h('p', { class: 'muted' }, layer.summary, needs.length ? ` It ${needs.join(', ')}.` : ''))),
           trouble, layer.enabled && layer.settings.length ? sets : null);
       }));
