@@ -81,6 +81,8 @@ def run(strata, schemathesis, title, names, choice):
     try:
         print(f"== {title}", flush=True)
         words = [schemathesis, "run", f"{node.origin}/openapi.json", "-H", f"Authorization: Bearer {node.token}",
+                 # Commands that wait for an answer of others give up after ten seconds.
+                 "--max-response-time", "15",
                  "--checks", "all", "--exclude-checks", LEFT_OUT, "--continue-on-failure", "--request-timeout", "20",
                  "--phases", "examples,coverage,fuzzing", "--suppress-health-check", "all",
                  "--max-examples", os.environ.get("MAX_EXAMPLES") or "50", *choice]

@@ -18,8 +18,11 @@ export class VirtualList {
     this.draw = perFrame(() => this.drawNow());
     this.atEnd = true;
     this.root.addEventListener('scroll', () => {
-      const rest = this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight;
-      this.atEnd = rest < 40;
+      const top = this.root.scrollTop, rest = this.root.scrollHeight - top - this.root.clientHeight;
+      this.isLow = top > 0 && rest < 1;
+      // Who scrolls up wants to leave the end, by however little at first.
+      this.atEnd = rest < 1 || rest < 40 && top >= (this.lastTop ?? 0);
+      this.lastTop = top;
       if (this.atEnd) this.options.onEnd?.();
       this.draw();
     }, { passive: true });
@@ -78,7 +81,7 @@ export class VirtualList {
   drawNow() {
     if (!this.root.isConnected) return;
     // Measuring what was guessed may bring other rows into sight, so it goes in rounds, of which there are few.
-    const isLow = this.root.scrollTop > 0 && this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight < 2;
+    const isLow = this.isLow;
     for (let round = 0; round < 4; round += 1) {
       if (this.isDirty) this.measure();
       // Who is at the very end stays there, however high its rows turn out to be.
