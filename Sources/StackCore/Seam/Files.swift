@@ -52,7 +52,8 @@ public protocol ReadableFile: AnyObject, Sendable {
 /// Released without `commit` or `discard`, the temporary file stays, to be taken up again by `create(resuming: true)`.
 /// After either, every call but `discard` throws.
 public protocol WritableFile: AnyObject, Sendable {
-  /// What is there so far: the final name, and the size of what was written (more than nothing when resumed).
+  /// What is there so far: the final name, and the size of what was written (more than nothing when resumed; after a
+  /// crash maybe more than was written, by zeros).
   func facts() throws(FileError) -> FileFacts
   /// Writes all the bytes at an offset.
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(FileError)

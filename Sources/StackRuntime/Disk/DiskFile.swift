@@ -63,18 +63,31 @@ final class DiskWritable: WritableFile {
   /// The same file, open a second time, for writing past the kernel's cache; nil for small files, and where the file
   /// system can't.
   private let direct: Descriptor?
-  /// Held while the disk takes blocks. A file that grows takes them one after the other anyhow, and the kernel's own
-  /// lock would have those that wait for it keep a core busy.
-  private let turn = Lock()
+  /// How far the file was written, and how long it is.
+  private let extent: Mutex<Extent>
+
+  private struct Extent: Sendable {
+    /// Where what was written ends.
+    var end: Int64
+    /// The size that the file has. It grows ahead of what is written directly: a write that makes a file longer keeps
+    /// all others waiting, awake.
+    var size: Int64
+    /// What was reserved, beyond which it doesn't grow ahead.
+    let reserved: Int64
+    static let step: Int64 = 64 << 20
+  }
   /// Held together by reads, writes and syncs, which don't wait for each other, and alone by what ends the file: so no
   /// job still writes to a file that another thread is giving its name.
   private let lock = SharedLock()
 
-  init(_ file: Descriptor, direct: Descriptor?, at place: Place, temporary: String) {
+  init(
+    _ file: Descriptor, direct: Descriptor?, size: Int64, reserved: Int64, at place: Place, temporary: String
+  ) {
     self.place = place
     self.temporary = temporary
     self.file = Mutex(file)
     self.direct = direct
+    extent = Mutex(Extent(end: size, size: size, reserved: reserved))
   }
 
   private func use<Result: Sendable>(
@@ -87,16 +100,35 @@ final class DiskWritable: WritableFile {
   }
 
   func facts() throws(FileError) -> FileFacts {
-    try use { (file) throws(FileError) in FileFacts(name: place.name, try file.status(place.path)) }
+    var facts = try use { (file) throws(FileError) in FileFacts(name: place.name, try file.status(place.path)) }
+    facts.size = extent.withLock { $0.end }
+    return facts
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(FileError) {
     try use { (file) throws(FileError) in
-      let done = direct.map { direct in turn.with { direct.writeDirectly(bytes, at: offset) } } ?? 0
+      let end = offset + Int64(bytes.count)
+      var done = 0
+      if let direct, grow(file, to: end) { done = direct.writeDirectly(bytes, at: offset) }
       if done < bytes.count {
         let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
         try file.write(rest, at: offset + Int64(done), place.path)
       }
+      extent.withLock {
+        $0.end = max($0.end, end)
+        $0.size = max($0.size, end)
+      }
+    }
+  }
+
+  /// Makes the file long enough for a write, with room for the next ones; false where it can't be.
+  private func grow(_ file: Descriptor, to end: Int64) -> Bool {
+    extent.withLock { extent in
+      guard end > extent.size else { return true }
+      let size = max(end, min(extent.reserved, end + Extent.step))
+      guard ftruncate(file.number, off_t(size)) == 0 else { return false }
+      extent.size = size
+      return true
     }
   }
 
@@ -116,8 +148,8 @@ final class DiskWritable: WritableFile {
     try lock.alone { () throws(FileError) in
       guard let file = file.withLock({ $0 }) else { throw FileError(.other, "\(place.path): the file was closed") }
       // Gives back what was reserved beyond the end.
-      let size = try file.status(place.path).st_size
-      if ftruncate(file.number, size) != 0 { throw FileError(errno: errno, place.path) }
+      let end = extent.withLock { $0.end }
+      if ftruncate(file.number, off_t(end)) != 0 { throw FileError(errno: errno, place.path) }
       try file.sync(place.path)
       let directory = place.directory
       guard cfiles_rename(directory.number, temporary, directory.number, place.name, replacing ? 1 : 0) == 0 else {

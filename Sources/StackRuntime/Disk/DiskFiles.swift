@@ -57,10 +57,11 @@ public final class DiskFiles: LayerFiles {
     let place = try place(path)
     let part = temporaryName(for: name)
     let file = try place.openTemporary(part, resuming: resuming)
-    let size = Int64(try file.status(place.path).st_size)
+    var size = Int64(try file.status(place.path).st_size)
     if resuming, reserving > 0, size > reserving, ftruncate(file.number, off_t(reserving)) != 0 {
       throw FileError(errno: errno, place.path)
     }
+    if resuming, reserving > 0 { size = min(size, reserving) }
     do throws(FileError) {
       try place.reserve(file, reserving)
     } catch {
@@ -69,7 +70,7 @@ public final class DiskFiles: LayerFiles {
       throw error
     }
     let direct = reserving >= Self.largeFile ? place.openDirectly(part, as: file) : nil
-    return DiskWritable(file, direct: direct, at: place, temporary: part)
+    return DiskWritable(file, direct: direct, size: size, reserved: reserving, at: place, temporary: part)
   }
 
   /// Files from this size on are written past the kernel's cache, where whole blocks are: they would drive out of it

@@ -46,9 +46,10 @@ public final class WorkerPool: @unchecked Sendable {
     }
   }
 
-  /// A pool of at most so many threads (by default one a core), with room for so many waiting jobs.
+  /// A pool of at most so many threads (by default one a core, and two that wait for disks), with room for so many
+  /// waiting jobs.
   public init(threads: Int? = nil, capacity: Int = 4096) {
-    self.threads = max(threads ?? sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1)
+    self.threads = max(threads ?? sysconf(Int32(_SC_NPROCESSORS_ONLN)) + 2, 1)
     self.capacity = capacity
   }
 

@@ -24,7 +24,7 @@ public struct RealNodeOptions {
   public var durability = SQLiteStorage.Durability.process
   /// The most that the storage may grow to; nil: what the disk has.
   public var storageBytes: Int64?
-  /// Threads for offloaded work; nil: one a core.
+  /// Threads for offloaded work; nil: one a core and two more.
   public var workers: Int?
   /// The program's version, shown by `GET /v1/node` and in the OpenAPI document.
   public var version = "0"

@@ -89,7 +89,7 @@ struct CoreSettings: LayerConfig {
   @Setting("What was answered survives the end of the process, or a power cut too (slower).")
   var durability = Durability.process
 
-  @Setting("How many threads do heavy work; 0 for one a processor.", in: 0...256)
+  @Setting("How many threads do heavy work; 0 for one a processor and two that wait for disks.", in: 0...256)
   var workers = 0
 
   @Setting("What log lines look like.")

@@ -24,7 +24,7 @@ public struct NodeFile {
   public var neighbours: Int
   /// What survives a power cut.
   public var durability: Durability
-  /// How many threads do heavy work; 0 for one a processor.
+  /// How many threads do heavy work; 0 for one a processor and two more.
   public var workers: Int
   /// What log lines look like.
   public var log: LogFormat
