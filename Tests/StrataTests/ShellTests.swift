@@ -83,6 +83,8 @@ private func installed(_ name: String) -> String? {
     zmodload zsh/zpty
     zpty -b shell zsh -f -i
     say() { zpty -w shell "$1"; }
+    # What is typed is echoed too, so the word that is waited for is typed in two parts.
+    hear() { say "print -r -- $1''$2"; zpty -r -m shell heard "*$1$2*"; }
     say "PS1= PROMPT= RPROMPT=; autoload -Uz compinit; compinit -u -D; source <(strata completion zsh)"
     say 'compadd() {'
     say '  if [[ ${@[1,(i)(-|--)]} != *-(O|A|D)* ]]; then'
@@ -90,11 +92,11 @@ private func installed(_ name: String) -> String? {
     say '  fi'
     say '  builtin compadd "$@"'
     say '}'
-    say "print ready >> offers"
-    repeat 400; do [[ -f offers ]] && break; sleep 0.05; done
+    hear rea dy
     zpty -w -n shell "$1"$'\t'
-    repeat 400; do grep -q '^offer' offers && break; sleep 0.05; done
-    sleep 0.2
+    # The line is taken away again, and what follows is read only when the tab has been dealt with.
+    zpty -w -n shell $'\x15'
+    hear do ne
     zpty -d shell
     sed -n 's/^offer://p' offers | sort -u
     """#

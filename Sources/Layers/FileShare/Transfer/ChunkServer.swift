@@ -32,6 +32,9 @@ struct ChunkServer {
   static let mostUnits = 32 << 10
   static let mostRequests = 1_024
 
+  /// For how many of them jobs read at a time: 4 MiB that the outbox hasn't room for yet.
+  static let mostReads = 16
+
   /// How many requests wait.
   var waiting: Int { askers.reduce(0) { $0 + $1.requests.count } }
   var isEmpty: Bool { askers.isEmpty }
@@ -59,7 +62,8 @@ struct ChunkServer {
 
   /// The next stretch to be sent, of at most so many units, and to whom.
   mutating func take(_ limit: Int) -> (asker: Address, request: ServedRequest, units: UnitRange)? {
-    guard let step = askers.indices.first(where: { !reading.contains(askers[(next + $0) % askers.count].address) })
+    guard reading.count < Self.mostReads,
+      let step = askers.indices.first(where: { !reading.contains(askers[(next + $0) % askers.count].address) })
     else { return nil }
     let place = (next + step) % askers.count
     let asker = askers[place].address
