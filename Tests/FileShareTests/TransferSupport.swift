@@ -14,7 +14,7 @@ final class Swarm {
 
   init(
     nodes: Int = 2, sharers: Int = 1, size: Int, section: JSON = [:], link: LinkSettings = LinkSettings(), seed: UInt64,
-    extra: [any ProtocolLayer.Type] = []
+    topology: Topology = Topology(.full), extra: [any ProtocolLayer.Type] = []
   ) throws {
     var random = RandomStream(seed: seed, name: "content")
     var bytes: [UInt8] = []
@@ -27,7 +27,7 @@ final class Swarm {
     for layer in extra { layers[layer.manifest.name] = [:] }
     sim = try Simulation(
       nodes: nodes, LayerSections(JSONObject(layers.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })),
-      topology: Topology(.full), link: link, seed: seed, catalog: [FileShare.self] + extra)
+      topology: topology, link: link, seed: seed, catalog: [FileShare.self] + extra)
     sim.run(for: .milliseconds(500))
     for node in 0..<sharers { try share(node) }
   }

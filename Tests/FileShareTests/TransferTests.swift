@@ -14,6 +14,14 @@ import Testing
     #expect(swarm.fetched(1) == swarm.content)
   }
 
+  /// Who is no neighbour yet is asked as soon as it has introduced itself, not when a timer comes round.
+  @Test func whoIsNamedByItsAddressIsAskedAtOnce() throws {
+    let swarm = try Swarm(size: 1_000, seed: 8, topology: Topology(.none))
+    let took = try #require(swarm.fetch(1, ["from": .string("\(swarm.sim.address(of: 0))")]))
+    // Three round trips of 20 ms: who it is, what it has, and the bytes.
+    #expect(took < .milliseconds(90), "\(took)")
+  }
+
   @Test(arguments: [UInt64](1...4)) func itArrivesThroughLossAndDisorder(seed: UInt64) throws {
     var link = LinkSettings()
     link.loss = 0.05

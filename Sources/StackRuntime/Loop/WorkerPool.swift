@@ -60,14 +60,16 @@ public final class WorkerPool: @unchecked Sendable {
 
   /// Takes a job; false if too many wait, if no thread can be had, or after `shutdown`.
   public func submit(_ job: @escaping @Sendable () -> Void) -> Bool {
-    shared.lock.with {
+    let isTaken = shared.lock.with {
       guard !shared.isClosing, shared.waiting < capacity else { return false }
       if shared.idle <= shared.waiting, shared.running.count < threads { start() }
       guard !shared.running.isEmpty else { return false }
       shared.queue.append(job)
-      pthread_cond_signal(shared.condition)
       return true
     }
+    // With the lock held, whoever wakes would only wait for it.
+    if isTaken { pthread_cond_signal(shared.condition) }
+    return isTaken
   }
 
   /// Starts one more thread; the lock is held.

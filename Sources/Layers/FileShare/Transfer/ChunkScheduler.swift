@@ -384,7 +384,7 @@ struct ChunkScheduler: Sendable {
         cursor = min(cursor, chunk)
       }
     }
-    if spare.count < 4, buffer.count == runChunks * chunkSize { spare.append(buffer) }
+    if spare.count < mostRuns, buffer.count == runChunks * chunkSize { spare.append(buffer) }
   }
 
   /// Adds chunks that were found to be there.

@@ -41,8 +41,6 @@ final class Download {
   var watchers: [CommandCall<DownloadProgress, DownloadProgress>] = []
   /// Grows with each stop, so that jobs of before are known for old.
   var era: UInt64 = 0
-  /// Jobs that check or write.
-  var jobs = 0
   var isSyncing = false
   var unsynced: Int64 = 0
   var syncedAt: Instant
@@ -92,8 +90,10 @@ final class Download {
     return bytes
   }
 
-  /// How long a run of chunks is: a two-thousandth of the file, so that little is lost when all ends at once.
+  /// How long a run of chunks is: a two-thousandth of the file, so that little is lost when all ends at once. From a
+  /// GiB on it is 1 MiB, since a disk takes few long writes with less work than many.
   static func runBytes(size: Int64, chunkSize: Int) -> Int {
+    if size >= 1 << 30 { return max(1 << 20, chunkSize) }
     var bytes = 1 << 19
     while bytes > chunkSize, Int64(bytes) * 2_000 > size { bytes >>= 1 }
     return max(bytes, chunkSize)

@@ -146,7 +146,7 @@ extension FileShare {
     }
     let lost = download.holders[place].takeLost(at: context.now)
     if !lost.isEmpty { giveUp(lost, of: download, place) }
-    for run in arrival.wholeRuns { check(download, run, context) }
+    check(download, arrival.wholeRuns, context)
     askMore(download, place, context)
   }
 
@@ -227,28 +227,36 @@ extension FileShare {
     var failure: FileError?
   }
 
-  /// Has a whole run checked and written, elsewhere.
-  func check(_ download: Download, _ first: Int, _ context: borrowing LayerContext<FileShare>) {
-    guard let source = download.source, let (bytes, owners) = download.scheduler.takeRun(first) else { return }
-    let order = Checked(
-      root: download.root, era: download.era, level: download.level, chunks: first..<first + owners.count,
-      owners: owners, bytes: bytes)
-    let work: @Sendable () -> Checked = {
-      var result = order
-      do throws(FileError) {
-        result.good = try source.keep(level: order.level, order.chunks, order.bytes, root: order.root)
-      } catch { result.failure = error }
-      return result
+  /// Has whole runs checked and written, elsewhere; those that a piece made whole together, by one job.
+  func check(_ download: Download, _ firsts: [Int], _ context: borrowing LayerContext<FileShare>) {
+    guard !firsts.isEmpty, let source = download.source else { return }
+    let orders = firsts.compactMap { first -> Checked? in
+      guard let (bytes, owners) = download.scheduler.takeRun(first) else { return nil }
+      return Checked(
+        root: download.root, era: download.era, level: download.level, chunks: first..<first + owners.count,
+        owners: owners, bytes: bytes)
+    }
+    let work: @Sendable () -> [Checked] = {
+      var results = orders
+      for place in results.indices {
+        let order = results[place]
+        do throws(FileError) {
+          results[place].good = try source.keep(level: order.level, order.chunks, order.bytes, root: order.root)
+        } catch { results[place].failure = error }
+      }
+      return results
     }
     if !context.offload(work, then: FileShare.checked) { checked(work(), context) }
   }
 
-  private func checked(_ result: Checked, _ context: borrowing LayerContext<FileShare>) {
-    guard let download = transfers.download(result.root), download.era == result.era, download.level == result.level
-    else { return }
-    download.scheduler.settle(result.chunks, good: result.good, buffer: result.bytes)
-    if let failure = result.failure { return fail(download, failure.message, context) }
-    account(result, download, context)
+  private func checked(_ results: [Checked], _ context: borrowing LayerContext<FileShare>) {
+    guard let first = results.first, let download = transfers.download(first.root) else { return }
+    for result in results {
+      guard download.era == result.era, download.level == result.level else { return }
+      download.scheduler.settle(result.chunks, good: result.good, buffer: result.bytes)
+      if let failure = result.failure { return fail(download, failure.message, context) }
+      account(result, download, context)
+    }
     guard download.state == .fetching else { return }
     if download.level == 0 { serveReads(of: download, context) }
     if download.scheduler.isWhole {

@@ -90,11 +90,19 @@ extension FileShare {
     for holder in news.holders { addHolder(holder, to: download, context) }
   }
 
-  /// A neighbour that turns out to speak Strata may have what is looked for.
+  /// A neighbour that turns out to speak Strata may have what is looked for. What was asked of it before it had proven
+  /// its address may have gone nowhere, so it is asked anew at once.
   func neighbourChangedForTransfers(_ change: NeighbourChange, _ context: borrowing LayerContext<FileShare>) {
-    guard change.change == .strata else { return }
-    for download in transfers.downloads where !download.state.isOver && download.isOpenToAll {
-      addHolder(change.address, nil, to: download, context)
+    guard change.change == .strata || change.change == .proven else { return }
+    for download in transfers.downloads where !download.state.isOver {
+      if download.isOpenToAll, change.change == .strata { addHolder(change.address, nil, to: download, context) }
+      guard change.change == .proven, download.state == .locating || download.state == .fetching,
+        let place = download.holders.firstIndex(where: {
+          $0.address == change.address && !$0.isPlain && $0.state == .asked
+        })
+      else { continue }
+      download.holders[place].question = 0
+      askHoldings(download, place, context)
     }
   }
 
