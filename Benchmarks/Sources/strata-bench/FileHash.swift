@@ -173,10 +173,12 @@ func manyFiles() -> [Figure] {
     for place in names.indices { searches[place] = max(searches[place], words[3 + place]) }
   }
   for place in names.indices {
+    // Nothing is promised for a node that has only just begun.
+    let most = names[place].hasPrefix("restarted") ? nil : 20.0
     figures.append(
       Figure(
-        name: "fileshare.search100k.\(names[place])", value: searches[place], unit: units[place], baseline: 20,
-        ratio: searches[place] / 20))
+        name: "fileshare.search100k.\(names[place])", value: searches[place], unit: units[place], baseline: most,
+        ratio: most.map { searches[place] / $0 }))
   }
   return figures
 }

@@ -49,6 +49,7 @@ extension WireText: WireValue {
 }
 
 extension WireText: Codable, JSONWritable, SchemaProviding {
+  /// The text, as JSON.
   public var json: JSON { .string(text) }
   public static var schema: Schema { Schema(.string(allowed: nil, minCount: nil, maxCount: nil)) }
   public static var schemaSample: WireText { WireText("") }

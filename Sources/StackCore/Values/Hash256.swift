@@ -66,6 +66,7 @@
 
 extension Hash256: CustomStringConvertible, Codable, JSONWritable {
   public var description: String { hex }
+  /// The digits, as JSON.
   public var json: JSON { .string(hex) }
 
   public init(from decoder: any Decoder) throws {

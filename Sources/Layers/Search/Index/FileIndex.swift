@@ -6,8 +6,8 @@ import StackCore
 ///
 /// The folded paths lie in parts of a few thousand files, with a zero after each. The rarest of the words is looked for
 /// in a whole part at once; only where it stands is the rest of the query asked. New files go to the end of the last
-/// part, and those that are gone are marked; a part of which most are gone gives the others to the last one. So a change
-/// costs the same however many files there are. A file takes about 60 bytes and its path.
+/// part, and those that are gone are marked; a part of which most are gone gives the others to the last one. So a
+/// change costs the same however many files there are. A file takes about 60 bytes and its path.
 struct FileIndex: Sendable {
   /// A file that was found.
   struct Found {
