@@ -230,7 +230,8 @@ private func localFigures() throws -> [Figure] {
   }
   guard found == 111 else { throw CommandError(.failed, "a query at the start has found \(found) files") }
   say(
-    "a query before there is an index: all told after \(round3(working)) ms of work, the longest turn \(round3(blocked)) ms"
+    "a query before there is an index: all told after \(round3(working)) ms of work, "
+      + "the longest turn \(round3(blocked)) ms"
   )
 
   // One file comes, and at once a query: how long it takes, beside one of nothing new.
