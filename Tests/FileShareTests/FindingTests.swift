@@ -34,6 +34,21 @@ import Testing
     network.simulation.disk(of: node).contents("/data/fileshare/downloads/\(name)")
   }
 
+  /// What is shared is found at once, what is taken back no more; and the index hears of both though nobody asks.
+  @Test func whatIsSharedIsIndexedAsItComesAndGoes() throws {
+    let network = try network(1)
+    func indexed() -> Double { network.simulation.report().metrics.first { $0.metric == "search.files" }?.sum ?? -1 }
+    for number in 0..<30 { try network.place(0, "/s/\(number)/report \(number).txt", content(100 + number)) }
+    _ = network.answer(0, "share", ["paths": ["/s"]])
+    network.simulation.run(for: .milliseconds(10))
+    #expect(indexed() == 30)
+    #expect(find(network, 0, "report").count == 30 && find(network, 0, "\"report 7\"").count == 1)
+    _ = network.answer(0, "unshare", ["paths": ["/s"]])
+    network.simulation.run(for: .milliseconds(10))
+    #expect(indexed() == 0)
+    #expect(find(network, 0, "report").filter { $0["isLocal"] == true }.isEmpty)
+  }
+
   @Test func whatIsFoundIsFetchedByItsNumberOrItsName() throws {
     let network = try network(4)
     let bytes = content(300_000)

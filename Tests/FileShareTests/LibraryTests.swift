@@ -50,6 +50,19 @@ import Testing
     var model: [String: Model] = [:]
     let folders = ["", "a", "a/b", "a/b/c", "a-", "ab", "é"]
     var number: UInt32 = 0
+    // Who follows the changes, by any slices, knows what there is.
+    var (followed, revision): ([Int32: SharedFile], UInt64) = ([:], 0)
+    func follow(_ most: Int) {
+      var places: [Int32] = []
+      index.changes.forEach(after: revision) { change, place in
+        if places.count == most { return false }
+        #expect(change > revision && !places.contains(place))
+        places.append(place)
+        revision = change
+        followed[place] = index[place]
+        return true
+      }
+    }
     for step in 0..<3_000 {
       let folder = folders[Int(random.next(below: UInt64(folders.count)))]
       let name = ["x", "x-", "xx", "Ä", "A\u{308}", "z", "0"][Int(random.next(below: 7))]
@@ -70,8 +83,18 @@ import Testing
       } else {
         #expect(model[id] == nil)
       }
+      if step % 7 == 0 { follow(Int(random.next(below: 12))) }
       if step % 500 == 499 { check(index, model, seed) }
+      #expect(index.changes.count <= 2 * index.files.count + 1_025)
     }
+    follow(.max)
+    #expect(revision == index.changes.revision && followed.count == index.count)
+    var known: [Int32: UInt32] = [:]
+    index.forEach { place, file, _ in
+      known[place] = file.number
+      return true
+    }
+    #expect(followed.mapValues(\.number) == known)
     for key in index.subtree(FolderKey(share: 1, path: "")) {
       for place in index.folder(key)?.files ?? [] { index.remove(place) }
       index.removeFolder(key)

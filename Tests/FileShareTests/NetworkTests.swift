@@ -139,7 +139,7 @@ func content(_ size: Int, seed: UInt64 = 1) -> [UInt8] {
     network.simulation.crash(0)
     try network.simulation.restart(0)
     network.simulation.run(for: .seconds(1))
-    #expect(network.events.map(\.name) == ["unshared", "shared"])
+    #expect(network.events.map(\.name) == ["files-changed", "unshared", "shared"])
   }
 
   /// Asks over the network for all of a file, by hashes alone, as a Peerster does.

@@ -19,9 +19,9 @@ final class Network {
 
   init(
     _ nodes: Int, _ topology: Topology, seed: UInt64 = 1, search: JSON = [:], files: [Int: [String]] = [:],
-    link: LinkSettings = LinkSettings(), routing: Bool = false
+    link: LinkSettings = LinkSettings(), routing: Bool = false, many: Int = 0
   ) throws {
-    var layers: LayerSections = ["files": [:], "search": search]
+    var layers: LayerSections = ["files": ["many": JSON(many)], "search": search]
     if routing {
       layers.sections["gossip"] = ["antiEntropy": "1s"]
       layers.sections["routing"] = ["routeRumor": "5s"]
@@ -129,6 +129,64 @@ final class Network {
       0, "search", "find", ["words": ["x"], "mode": "flood", "ttl": 4, "timeout": "2s"], within: .seconds(3))
     // Four hops by the short way: 3, 4, 5, 6. By the long way it would have ended at 4.
     #expect(heard.sorted() == [1, 2, 3, 4, 5, 6])
+  }
+
+  /// The index of many files is made slice by slice, by itself, and then nothing wakes the node any more.
+  @Test func theIndexIsMadeBeforeAnybodyAsks() throws {
+    let simulation = try Simulation(
+      nodes: 1, ["files": ["many": 4_500], "search": [:]], catalog: [TestFiles.self, Search.self])
+    func indexed() -> Double { simulation.report().metrics.first { $0.metric == "search.files" }?.sum ?? -1 }
+    simulation.run(for: .milliseconds(7))
+    #expect(indexed() == 1_000)
+    simulation.run(for: .milliseconds(20))
+    #expect(indexed() == 4_500)
+    simulation.call(0, "files", "add", ["path": "one more.txt"])
+    simulation.run(for: .milliseconds(10))
+    #expect(indexed() == 4_501)
+  }
+
+  /// A search that comes while the index is being made tells of all there is, and of nothing that is no more.
+  @Test func aSearchWaitsForTheIndex() throws {
+    let network = try Network(1, Topology(.line), many: 14_500)
+    func find(_ words: String, _ input: JSON = ["timeout": "10ms", "limit": 1_000]) -> [String] {
+      network.names(network.find(0, words, input))
+    }
+    var told: [JSON] = []
+    network.simulation.begin(
+      0, "search", "find", ["words": ["\"number 44\""], "timeout": "10ms", "limit": 1_000]
+    ) { reply in
+      switch reply {
+      case .progress(let json), .finished(let json): told.append(json)
+      case .failed(let error): Issue.record("\(error)")
+      }
+    }
+    #expect(told.count < 111)
+    // Two that are indexed already and two that are not change meanwhile.
+    for (path, new) in [("441", "other 1"), ("442", nil), ("4410", "other 2"), ("4411", nil)] as [(String, String?)] {
+      var input: JSON = ["path": .string("many/number \(path).bin")]
+      input["to"] = new.map { .string($0) }
+      network.simulation.call(0, "files", "rename", input)
+    }
+    network.simulation.run(for: .milliseconds(12))
+    #expect(told.last?["ending"] == nil, "the time is up, but the index isn't there yet")
+    network.simulation.run(for: .milliseconds(40))
+    #expect(told.last?["ending"] == "timeout")
+    let names = Set(network.names(told.last))
+    // 44, 440 to 449, 4400 to 4499; of the four that changed, those told before the change stay told.
+    let gone: Set = ["number 4410.bin", "number 4411.bin"]
+    let changing = gone.union(["number 441.bin", "number 442.bin"])
+    #expect(names.isDisjoint(with: gone) && names.subtracting(changing).count == 107, "\(names.count)")
+    #expect(find("other") == ["other 1", "other 2"])
+    #expect(find("\"number 44\"").count == 107)
+  }
+
+  /// What others ask is answered from what is indexed, at once.
+  @Test func othersAreAnsweredWhileTheIndexIsMade() throws {
+    let network = try Network(2, Topology(.line), many: 3_500)
+    let early = network.find(1, "\"number 10.bin\"", ["timeout": "2s", "min": 0])
+    #expect(early?["files"]?.arrayValue?.first?["holders"]?.arrayValue?.first?["name"] == "node0")
+    let late = network.find(1, "\"number 3410.bin\"", ["timeout": "2s", "min": 0])
+    #expect(late?["files"]?.arrayValue?.first?["holders"]?.arrayValue?.first?["name"] == "node0")
   }
 
   @Test func localFilesComeFirstAndEndNothing() throws {

@@ -135,6 +135,34 @@ import Testing
     #expect((400...600).contains(second), "\(second)")
   }
 
+  /// What encodes a value by its members, whatever else it could do.
+  private struct Members<Value: Encodable>: Encodable {
+    var value: Value
+    func encode(to encoder: any Encoder) throws { try value.encode(to: encoder) }
+  }
+
+  @Test func newsOfFilesAreWrittenAsTheirMembers() throws {
+    var sized = result("a\"b\u{fc}.txt")
+    (sized.size, sized.chunkSize, sized.path) = (20_000, 8_192, "d/a\"b\u{fc}.txt")
+    var files: [FoundFile] = []
+    for claim in [try #require(Claim(sized)), try #require(Claim(result("b", map: [2])))] {
+      var file = FoundFile(number: 7, claim: claim)
+      file.isLocal = claim.isWhole
+      files.append(file)
+      file.held = .all
+      file.holders = [
+        Holder(name: "A", address: peer, hops: 3, held: .all),
+        Holder(name: "", address: nil, hops: nil, held: .ranges([0..<1])),
+      ]
+      files.append(file)
+    }
+    for file in files {
+      let news = FoundFileNews(file)
+      #expect(news.json.text() == (try JSON(encoding: Members(value: news))).text())
+      #expect(try JSON(encoding: news) == news.json)
+    }
+  }
+
   @Test func numbersStayAndAreNotUsedTwice() {
     var numbers = ResultNumbers()
     #expect(numbers.number(of: TestFiles.root(of: "a")) == 1)
@@ -199,67 +227,6 @@ import Testing
     #expect(taken.count { $0 } == 4)
     expectSame(work.take(500, at: instant(1)), true)
   }
-
-  @Test func theIndexFindsWhatThereIs() throws {
-    let config = TestFiles.Config()
-    let service = Names(
-      (0..<1_000).map { "folder \($0 % 10)/File number \($0).\($0 % 2 == 0 ? "pdf" : "txt")" }.map {
-        TestFiles.file($0, config)
-      })
-    let index = FileIndex(service, limit: 10_000)
-    func paths(_ query: Query) -> [String] {
-      var found: [String] = []
-      index.search(query) {
-        found.append($0.path)
-        return true
-      }
-      return found
-    }
-    #expect(index.count == 1_000)
-    #expect(try paths(QueryParser.parse("number 77")).count == 19 + 0)
-    #expect(try paths(QueryParser.parse("\"FOLDER 3/\" name:*.txt")).count == 100)
-    #expect(try paths(QueryParser.parse("name:*5*.pdf")).allSatisfy { $0.hasSuffix(".pdf") && $0.contains("5") })
-    #expect(try paths(QueryParser.parse("size:>1MiB")).isEmpty)
-    #expect(try paths(QueryParser.parse("size:20000")).count == 1_000)
-    let root = TestFiles.root(of: "File number 5.txt")
-    #expect(try paths(QueryParser.parse("hash:\(root.hex.prefix(20))")) == ["folder 5/File number 5.txt"])
-    #expect(try #require(Query(keywords: ["number 5.", "number 6."])).isAny)
-    #expect(paths(try #require(Query(keywords: ["number 5.", "number 6."]))).count == 2)
-    // Peersters look at names, not at folders.
-    #expect(paths(try #require(Query(keywords: ["folder"]))).isEmpty)
-    // A word never reaches from one file into the next.
-    #expect(paths(try #require(Query(keywords: ["pdf\0folder"]))).isEmpty)
-    #expect(FileIndex(service, limit: 10).count == 10 && FileIndex(service, limit: 10).leftOut == 990)
-  }
-
-  @Test func theIndexAgreesWithAskingEachFile() throws {
-    var random = RandomStream(seed: 11)
-    let words = ["alpha", "Béta", "gamma", "ab", "a", "delta-9", "Ω", "pdf"]
-    let files = (0..<400).map { number -> HeldFile in
-      var path = ""
-      for _ in 0...random.next(below: 3) {
-        path += words[Int(random.next(below: 8))] + (random.next(below: 4) == 0 ? "/" : " ")
-      }
-      return TestFiles.file(path + "\(number).pdf", TestFiles.Config())
-    }
-    let index = FileIndex(Names(files), limit: 1_000)
-    let terms = ["alpha", "BETA", "\"ab a\"", "name:*a*.pdf", "ω", "name:?b*", "1", "size:20000", "gamm"]
-    for _ in 0..<200 {
-      let text = (0...random.next(below: 2)).map { _ in terms[Int(random.next(below: 9))] }.joined(separator: " ")
-      let query = try QueryParser.parse(text)
-      var found: [String] = []
-      index.search(query) {
-        found.append($0.path)
-        return true
-      }
-      let expected = files.filter {
-        let name = $0.path.split(separator: "/").last.map(String.init) ?? ""
-        return query.matches(
-          FoldedName(name: Array(name.utf8), path: Array($0.path.utf8)), size: $0.size...$0.size, root: $0.root)
-      }.map(\.path)
-      #expect(found == expected, "\(text)")
-    }
-  }
 }
 
 /// Expects two to be the same; the macro itself refuses calls that change what they are called on.
@@ -267,14 +234,4 @@ private func expectSame<Value: Equatable>(
   _ found: Value, _ expected: Value, sourceLocation: SourceLocation = #_sourceLocation
 ) {
   #expect(found == expected, sourceLocation: sourceLocation)
-}
-
-/// Files for an index, without a layer.
-final class Names: FilesService {
-  let held: [HeldFile]
-  var revision: UInt64 { 1 }
-  var fileCount: Int { held.count }
-  init(_ held: [HeldFile]) { self.held = held }
-  func forEachFile(_ body: (HeldFile) -> Bool) { for file in held where !body(file) { return } }
-  func file(root: Hash256) -> HeldFile? { held.first { $0.root == root } }
 }

@@ -15,6 +15,8 @@ public final class Search: ProtocolLayer {
     case searches
     /// What is stale goes.
     case sweep
+    /// The index goes on, or a search that waited for it.
+    case index
   }
 
   public static let manifest = LayerManifest(
@@ -24,10 +26,7 @@ public final class Search: ProtocolLayer {
   let me: WireText
   let files: (any FilesService)?
   let routing: (any RoutingService)?
-  var index = FileIndex()
-  /// At which revision of the files the index was made, and when.
-  private var indexRevision: UInt64?
-  private var indexedAt = Instant()
+  var locals: LocalFiles
   var traces: QueryTraces
   var cache: HitCache
   var numbers = ResultNumbers()
@@ -81,15 +80,18 @@ public final class Search: ProtocolLayer {
     me = WireText(setup.nodeName)
     files = setup.find(.files)
     routing = setup.find(.routing)
+    locals = LocalFiles(limit: config.files)
     traces = QueryTraces(limit: config.recent)
     cache = HitCache(limit: config.cache, age: config.cacheAge)
     queryLimits = RateLimiter(perSecond: config.rate, burst: config.rate * 2)
     answerLimits = queryLimits
     work = WorkAllowance(perSecond: config.scan.bytes)
     counts = Counts(setup)
-    setup.gauge("files", "Local files that can be found.") { Double($0.index.count) }
-    setup.gauge("leftOut", "Local files for which there was no room.") { Double($0.index.leftOut) }
-    setup.gauge("indexBytes", "Bytes that the index takes.") { Double($0.index.memoryBytes) }
+    setup.gauge("files", "Local files that can be found.") { Double($0.locals.count) }
+    setup.gauge("leftOut", "Local files for which there was no room.") { layer in
+      layer.locals.isShort ? Double(max(0, (layer.files?.fileCount ?? 0) - layer.locals.count)) : 0
+    }
+    setup.gauge("indexBytes", "Bytes that the index takes.") { Double($0.locals.memoryBytes) }
     setup.gauge("searches", "Searches of ours that are under way.") { Double($0.searches.count) }
     setup.gauge("traces", "Queries that are remembered.") { Double($0.traces.count) }
     setup.gauge("cached", "Hits that are kept.") { Double($0.cache.count) }
@@ -106,14 +108,18 @@ public final class Search: ProtocolLayer {
     setup.event(SearchHit.port)
     setup.event(SearchEnded.port)
     setup.subscribe(NeighbourChange.port, Search.neighbourChanged)
+    setup.subscribe(FilesChanged.port, Search.filesChanged)
     declareCommands(setup)
   }
 
   // MARK: Life
 
+  public func start(_ context: borrowing LayerContext<Search>) { armIndex(context) }
+
   public func timerFired(_ timer: Timer, _ context: borrowing LayerContext<Search>) {
     switch timer {
     case .searches: goOn(context)
+    case .index: goOnIndexing(context)
     case .sweep:
       let gone = traces.expire(before: context.now - config.stale) + cache.expire(at: context.now)
       counts.stale.add(UInt64(gone))
@@ -145,36 +151,50 @@ public final class Search: ProtocolLayer {
 
   // MARK: Our own files
 
-  /// Makes the index anew where files have come, gone or changed. For others' queries that is done the more seldom the
-  /// more files there are, so that a folder that changes all the time costs little.
-  private func refresh(isOurs: Bool, _ now: Instant) {
-    guard let files, files.revision != indexRevision else { return }
-    guard isOurs || indexRevision == nil || now - indexedAt >= .microseconds(20 * index.count) else { return }
-    indexRevision = files.revision
-    indexedAt = now
-    index = FileIndex(files, limit: config.files)
+  /// How long after a slice of the index, or after a change, the next slice is due: all else has its turn in between.
+  /// Less while a search waits for it.
+  static let indexPause = Duration.milliseconds(5)
+  static let shortPause = Duration.milliseconds(1)
+
+  func filesChanged(_ change: FilesChanged, _ context: borrowing LayerContext<Search>) { armIndex(context) }
+
+  /// Sees that the index goes on, as long as there is something to go on with.
+  func armIndex(_ context: borrowing LayerContext<Search>) {
+    if context.isArmed(.index) { return }
+    if searches.contains(where: { $0.awaited != nil }) {
+      context.arm(.index, after: Self.shortPause)
+    } else if isBehind {
+      context.arm(.index, after: Self.indexPause)
+    }
   }
 
-  /// The files of ours that a query means, each root once, with their paths.
-  func local(_ query: Query, most: Int, isOurs: Bool, _ now: Instant) -> [(file: HeldFile, path: String)] {
+  var isBehind: Bool { files.map { locals.isBehind($0) } ?? false }
+
+  /// Takes up a slice of what has changed; or has one of the searches that waited for the index go on, so that no turn
+  /// takes long.
+  private func goOnIndexing(_ context: borrowing LayerContext<Search>) {
+    if let place = searches.firstIndex(where: { $0.awaited.map { $0 <= locals.revision } ?? false }) {
+      tellTheRest(place, context)
+    } else if let files {
+      locals.follow(files)
+    }
+    armIndex(context)
+  }
+
+  /// The files of ours that a query means, each root once. Of others' queries, some are not looked for, to save work.
+  func local(
+    _ query: Query, most: Int, isOurs: Bool, _ context: borrowing LayerContext<Search>
+  ) -> [HeldFile] {
     guard let files else { return [] }
-    refresh(isOurs: isOurs, now)
-    if index.count == 0 { return [] }
-    let cost = index.scanBytes * (query.isAny ? query.terms.count : 1)
-    guard isOurs || work.take(cost, at: now) else {
+    locals.follow(files)
+    armIndex(context)
+    if locals.count == 0 { return [] }
+    let cost = locals.scanBytes * (query.isAny ? query.terms.count : 1)
+    guard isOurs || work.take(cost, at: context.now) else {
       counts.unsearched.add()
       return []
     }
-    var found: [(file: HeldFile, path: String)] = []
-    var seen: Set<Hash256> = []
-    index.search(query) { hit in
-      // What has gone since, or of which nothing is here yet, is no answer.
-      guard !seen.contains(hit.root), let file = files.file(root: hit.root), !file.held.isEmpty else { return true }
-      seen.insert(hit.root)
-      found.append((file, hit.path))
-      return found.count < most
-    }
-    return found
+    return locals.find(query, most: most, files)
   }
 
   // MARK: Sending

@@ -11,8 +11,8 @@ extension Search {
   ) {
     // What an asker of Peersters' kind can't fetch would only mislead it.
     let isStrata = request.id != nil
-    let results = local(query, most: config.results, isOurs: false, context.now).compactMap { file, path in
-      isStrata || SearchResult.suitsPeersters(file) ? SearchResult(file, path: path, withExtensions: isStrata) : nil
+    let results = local(query, most: config.results, isOurs: false, context).compactMap { file in
+      isStrata || SearchResult.suitsPeersters(file) ? SearchResult(file, withExtensions: isStrata) : nil
     }
     guard !results.isEmpty else { return }
     let hop = routing?.route(to: request.origin)?.nextHop ?? peer
@@ -30,8 +30,8 @@ extension Search {
   /// Answers a flood's query with files of ours, and with what others are said to hold.
   func answer(_ flood: FloodQuery, _ query: Query, from peer: Address, _ context: borrowing LayerContext<Search>) {
     let now = context.now
-    let results = local(query, most: config.results, isOurs: false, now).map {
-      SearchResult($0.file, path: $0.path, withExtensions: true)
+    let results = local(query, most: config.results, isOurs: false, context).map {
+      SearchResult($0, withExtensions: true)
     }
     var sent = 0
     for part in Self.parts(results) {

@@ -18,10 +18,14 @@ struct OwnSearch {
   /// How many files are listed at its end.
   let limit: Int
   var results = ResultSet()
+  /// Up to which change of our files the index must be before all of them have been looked through; nil: they have.
+  var awaited: UInt64?
+  /// How it has ended, but for that.
+  var ending: SearchEnding?
   var call: CommandCall<FoundFileNews, SearchSummary>?
 
-  /// When something is to be done.
-  var due: Instant { min(deadline, nextRing ?? deadline) }
+  /// When something is to be done; nil for one that only waits for the index.
+  var due: Instant? { ending == nil ? min(deadline, nextRing ?? deadline) : nil }
 }
 
 extension Search {
@@ -36,18 +40,34 @@ extension Search {
     armSweep(context)
     context.publish(
       SearchStarted(id: Self.text(search.id), query: search.query.text, mode: search.mode), on: SearchStarted.port)
-    for (file, path) in local(search.query, most: ResultSet.mostFiles, isOurs: true, context.now) {
-      guard let claim = Claim(SearchResult(file, path: path, withExtensions: true)) else { continue }
-      note(claim, nil, in: &search, context)
-    }
+    noteLocal(in: &search, context)
+    if isBehind { search.awaited = files?.revision }
     for hit in cache.find(search.query, most: ResultSet.mostFiles, at: context.now) {
       var holder = hit.holder
       holder.held = hit.claim.held
       note(hit.claim, holder, in: &search, context)
     }
     searches.append(search)
+    if search.awaited != nil { context.arm(.index, after: Self.shortPause) }
     sendOut(searches.count - 1, context)
     armSearches(context)
+  }
+
+  private func noteLocal(in search: inout OwnSearch, _ context: borrowing LayerContext<Search>) {
+    for file in local(search.query, most: ResultSet.mostFiles, isOurs: true, context) {
+      guard let claim = Claim(SearchResult(file, withExtensions: true, isListed: false)) else { continue }
+      note(claim, nil, in: &search, context)
+    }
+  }
+
+  /// Tells a search that began while the index was being made of what was missing there; if it was only waiting for
+  /// that, it ends.
+  func tellTheRest(_ place: Int, _ context: borrowing LayerContext<Search>) {
+    var search = searches.remove(at: place)
+    search.awaited = nil
+    noteLocal(in: &search, context)
+    searches.insert(search, at: place)
+    if let ending = search.ending { end(search.id, ending, context) }
   }
 
   /// Notes a file that was known before anybody answered.
@@ -85,27 +105,36 @@ extension Search {
   }
 
   func armSearches(_ context: borrowing LayerContext<Search>) {
-    guard let due = searches.map(\.due).min() else { return context.cancel(.searches) }
+    guard let due = searches.compactMap(\.due).min() else { return context.cancel(.searches) }
     context.arm(.searches, after: max(.zero, due - context.now))
   }
 
   /// Rings and ends that are due.
   func goOn(_ context: borrowing LayerContext<Search>) {
-    for search in searches where search.deadline <= context.now { end(search.id, .timeout, context) }
+    for search in searches where search.ending == nil && search.deadline <= context.now {
+      end(search.id, .timeout, context)
+    }
     for place in searches.indices {
-      if let ring = searches[place].nextRing, ring <= context.now { sendOut(place, context) }
+      if searches[place].ending == nil, let ring = searches[place].nextRing, ring <= context.now {
+        sendOut(place, context)
+      }
     }
     armSearches(context)
   }
 
   func endIfEnough(_ id: UInt64, _ context: borrowing LayerContext<Search>) {
-    guard let search = searches.first(where: { $0.id == id }) else { return }
+    guard let search = searches.first(where: { $0.id == id }), search.ending == nil else { return }
     if search.endsAtFirst, search.results.files.contains(where: \.isAnswered) { return end(id, .first, context) }
     if search.enough > 0, search.results.fullMatches >= search.enough { end(id, .enough, context) }
   }
 
   private func end(_ id: UInt64, _ ending: SearchEnding, _ context: borrowing LayerContext<Search>) {
     guard let place = searches.firstIndex(where: { $0.id == id }) else { return }
+    guard searches[place].awaited == nil else {
+      // Not before all of our files have been looked through.
+      searches[place].ending = ending
+      return armSearches(context)
+    }
     let search = searches.remove(at: place)
     _ = traces.update(.number(id)) { $0.isActive = false }
     context.publish(

@@ -46,14 +46,38 @@ public struct HeldFile: Hashable, Sendable {
   }
 }
 
+/// What stands at a place since a change.
+public struct FileChange: Sendable {
+  /// The number of the change.
+  public var revision: UInt64
+  /// The place: a small number, given to another file once this one is gone.
+  public var place: Int
+  /// The file that stands there now; nil when there is none any more.
+  public var file: HeldFile?
+  /// A change.
+  public init(revision: UInt64, place: Int, file: HeldFile?) {
+    self.revision = revision
+    self.place = place
+    self.file = file
+  }
+}
+
 /// What FileShare can be asked.
 public protocol FilesService: AnyObject {
-  /// Grows whenever a file comes, goes or changes, so that who keeps an index knows when to look again.
+  /// The number of the latest change: it grows whenever a file that is held whole comes, goes or changes.
   var revision: UInt64 { get }
-  /// How many files are held.
+  /// How many files are held whole.
   var fileCount: Int { get }
-  /// Calls `body` for each file, until it answers false; in the same order as long as `revision` stays the same.
-  func forEachFile(_ body: (HeldFile) -> Bool)
+  /// Calls `body` with each place that has changed after a revision, once and in the order of the changes, until it
+  /// answers false: so who keeps an index goes on from where it was, by as much at a time as it likes. After 0, that is
+  /// every file.
+  func forEachChange(after revision: UInt64, _ body: (FileChange) -> Bool)
+  /// The file that stands at a place now.
+  func file(at place: Int) -> HeldFile?
+  /// The files that are on their way, of which parts are here: few.
+  var arriving: [HeldFile] { get }
+  /// Grows whenever a file begins or ends to be on its way.
+  var arrivingRevision: UInt64 { get }
   /// The file of this root, whole or in part; where several have it, one of them.
   func file(root: Hash256) -> HeldFile?
 }
@@ -97,6 +121,17 @@ public struct FileUnshared: Codable, Sendable {
 
   /// Where FileShare tells of it.
   public static let port = EventPort<FileUnshared>("unshared", "A file is shared no more.")
+}
+
+/// Files have come, gone or changed: who keeps an index may go on with it. Told once for all that happens at a time.
+public struct FilesChanged: Codable, Sendable {
+  /// How many files are held whole.
+  public var count: Int
+  /// News of files.
+  public init(count: Int) { self.count = count }
+
+  /// Where FileShare tells of it.
+  public static let port = EventPort<FilesChanged>("files-changed", "Files have come, gone or changed.")
 }
 
 /// Somebody who holds a file.

@@ -48,7 +48,9 @@ extension WireText: WireValue {
   public func write(to writer: inout WireWriter) { writer.writeBytes(bytes.span.bytes) }
 }
 
-extension WireText: Codable, SchemaProviding {
+extension WireText: Codable, JSONWritable, SchemaProviding {
+  /// The text, as JSON.
+  public var json: JSON { .string(text) }
   public static var schema: Schema { Schema(.string(allowed: nil, minCount: nil, maxCount: nil)) }
   public static var schemaSample: WireText { WireText("") }
   public init(from decoder: any Decoder) throws {

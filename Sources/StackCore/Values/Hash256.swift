@@ -44,7 +44,17 @@
   public var bytes: [UInt8] { withBytes { [UInt8]($0) } }
 
   /// 64 lower-case hexadecimal digits.
-  public var hex: String { bytes.hex }
+  public var hex: String {
+    withBytes { bytes in
+      String(unsafeUninitializedCapacity: 64) { text in
+        for (place, byte) in bytes.enumerated() {
+          text[2 * place] = hexText(byte >> 4)
+          text[2 * place + 1] = hexText(byte & 15)
+        }
+        return 64
+      }
+    }
+  }
 
   @inlinable public static func < (left: Hash256, right: Hash256) -> Bool {
     if left.a != right.a { return left.a < right.a }
@@ -54,8 +64,10 @@
   }
 }
 
-extension Hash256: CustomStringConvertible, Codable {
+extension Hash256: CustomStringConvertible, Codable, JSONWritable {
   public var description: String { hex }
+  /// The digits, as JSON.
+  public var json: JSON { .string(hex) }
 
   public init(from decoder: any Decoder) throws {
     let text = try decoder.singleValueContainer().decode(String.self)

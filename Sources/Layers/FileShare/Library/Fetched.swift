@@ -104,14 +104,6 @@ extension FileShare {
     }
   }
 
-  /// The files that are on their way, of which parts are here and can be had.
-  private var arriving: [HeldFile] {
-    transfers.downloads.compactMap { download in
-      guard download.state == .fetching, library.index.place(root: download.root) == nil else { return nil }
-      return arriving(download)
-    }
-  }
-
   /// A file that is on its way; nil while nobody has proven how large it is.
   private func arriving(_ download: Download) -> HeldFile? {
     guard download.state == .fetching, download.claimer == nil, let descriptor = download.descriptor else { return nil }
@@ -127,28 +119,45 @@ extension FileShare {
 }
 
 extension FileShare: FilesService {
-  /// Grows whenever a file comes, goes or changes.
-  public var revision: UInt64 { library.index.revision &+ transfers.revision }
-  /// How many files are held, those on their way among them.
-  public var fileCount: Int { library.count + arriving.count }
-  /// Calls `body` for each file until it answers false: folder by folder, and then those on their way.
-  public func forEachFile(_ body: (HeldFile) -> Bool) {
-    var goesOn = true
-    forEachShared { file in
-      goesOn = body(file)
-      return goesOn
+  /// Grows whenever a shared file comes, goes or changes.
+  public var revision: UInt64 { library.index.changes.revision }
+  /// Grows whenever a download comes to another state.
+  public var arrivingRevision: UInt64 { transfers.revision }
+  /// How many files are held whole.
+  public var fileCount: Int { library.count }
+
+  /// Calls `body` with what has changed after a revision, until it answers false.
+  public func forEachChange(after revision: UInt64, _ body: (FileChange) -> Bool) {
+    library.index.changes.forEach(after: revision) { revision, place in
+      body(FileChange(revision: revision, place: Int(place), file: file(at: Int(place))))
     }
-    guard goesOn else { return }
-    for file in arriving where !body(file) { return }
   }
+
+  /// The file at a place, where one is that others may see.
+  public func file(at place: Int) -> HeldFile? {
+    guard let file = Int32(exactly: place).flatMap({ library.index[$0] }),
+      let folder = library.index.folder(file.folder), folder.key.share != Library.lists
+    else { return nil }
+    return library.held(file, folder)
+  }
+
+  /// The files that are on their way, of which parts are here and can be had.
+  public var arriving: [HeldFile] {
+    transfers.downloads.compactMap { arriving($0) }
+  }
+
   /// The file of this root.
   public func file(root: Hash256) -> HeldFile? {
     for place in library.index.places(root: root, limit: Library.mostTried) {
-      guard let file = library.index[place], let folder = library.index.folder(file.folder),
-        folder.key.share != Library.lists
-      else { continue }
-      return library.held(file, folder)
+      if let file = file(at: Int(place)) { return file }
     }
     return transfers.download(root).flatMap { arriving($0) }
+  }
+
+  /// Tells whoever keeps an index that something has changed; once for all that happens at a time.
+  func tellOfChanges(_ context: borrowing LayerContext<FileShare>) {
+    guard library.changesToldAt != context.now else { return }
+    library.changesToldAt = context.now
+    context.publish(FilesChanged(count: library.count), on: FilesChanged.port)
   }
 }

@@ -61,7 +61,8 @@ struct SharedIndex {
   private var byNumber: [UInt32: Int32] = [:]
   private(set) var count = 0
   private(set) var bytes: Int64 = 0
-  private(set) var revision: UInt64 = 0
+  /// Which places have changed, and how often anything has.
+  private(set) var changes = ChangeFeed()
 
   subscript(place: Int32) -> SharedFile? {
     files.indices.contains(Int(place)) ? files[Int(place)] : nil
@@ -157,7 +158,7 @@ struct SharedIndex {
     folders[Int(file.folder)]?.files.insert(place, at: at)
     count += 1
     bytes += file.size
-    revision += 1
+    changes.note(place)
     return place
   }
 
@@ -179,7 +180,7 @@ struct SharedIndex {
     freeFiles.append(place)
     count -= 1
     bytes -= file.size
-    revision += 1
+    changes.note(place)
   }
 
   /// Notes a file's new stamp: it was touched, and its content is the same.

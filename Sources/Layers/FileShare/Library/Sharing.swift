@@ -247,6 +247,7 @@ extension FileShare {
     guard let file = library.index[place], let folder = library.index.folder(file.folder) else { return }
     let shown = library.held(file, folder).path
     library.index.remove(place)
+    tellOfChanges(context)
     library.open.removeAll { $0.number == file.number }
     library.stalePieces += 1 + Int(file.size / Int64(file.chunkSize))
     if library.stalePieces > 4_096 + library.pieces.count / 4 {

@@ -84,6 +84,7 @@ extension FileShare {
   func declareSharing(_ setup: LayerSetup<FileShare>) {
     setup.event(FileShared.port)
     setup.event(FileUnshared.port)
+    setup.event(FilesChanged.port)
     setup.stream(
       "share", "Shares files and folders, in place; says how far it is.", examples: ["/srv/music", "/srv/film.mkv"],
       FileShare.share, cancelled: FileShare.shareCancelled)

@@ -260,6 +260,7 @@ extension FileShare {
       SharedFile(
         folder: folder, name: work.name, size: shape.size, stamp: work.stamp, chunkSize: shape.chunkSize,
         number: number, root: root))
+    tellOfChanges(context)
     var stored = StoredFile()
     (stored.share, stored.folder, stored.name) = (UInt32(work.folder.share), work.folder.path, work.name)
     (stored.size, stored.stamp, stored.root) = (UInt64(shape.size), Fixed64(work.stamp), root)

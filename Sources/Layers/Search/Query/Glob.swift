@@ -21,8 +21,10 @@ struct Glob: Sendable {
   private let marks: UInt128
   private let start: UInt128
   private let end: UInt128
-  /// The longest run of plain bytes: what a name must hold for the pattern to match.
-  let literal: [UInt8]
+  /// The runs of plain bytes: what a name must hold for the pattern to match.
+  let literals: [[UInt8]]
+  /// The longest of them.
+  var literal: [UInt8] { literals.max { $0.count < $1.count } ?? [] }
 
   /// A pattern of folded bytes; nil when it is too long.
   init?(_ pattern: [UInt8]) {
@@ -57,7 +59,7 @@ struct Glob: Sendable {
     }
     (self.kinds, self.steps, self.stars, self.marks) = (kinds, distinct, stars, marks)
     (start, end) = (1, UInt128(1) << UInt128(place))
-    literal = runs.max { $0.count < $1.count } ?? []
+    literals = runs.filter { !$0.isEmpty }
   }
 
   /// Whether a byte goes on with a character that an earlier byte began.

@@ -125,19 +125,21 @@ extension SearchResult {
   /// The most chunks that are listed one by one: Peersters' files have no more.
   static let mostListed = 256
 
-  /// What we say of a file of ours.
-  init(_ file: HeldFile, path: String, withExtensions: Bool) {
-    let name = path.utf8.split(separator: UInt8(ascii: "/")).last.map { Array($0) } ?? Array(file.name.utf8)
+  /// What we say of a file of ours. That all chunks are there need not be said by their numbers where the extensions
+  /// are understood for certain, as by ourselves.
+  init(_ file: HeldFile, withExtensions: Bool, isListed: Bool = true) {
+    let path = Array(file.path.utf8)
+    let name = path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[($0 + 1)...]) } ?? path
     let count = file.chunkCount
     self.init(
       fileName: WireText(bytes: name), metafileHash: file.root, chunkMap: [], chunkCount: UInt64(count))
-    if count <= Self.mostListed {
+    if count <= Self.mostListed, isListed || file.held != .all {
       chunkMap = (0..<count).filter { file.held.contains($0) }.map { UInt64($0 + 1) }
     }
     guard withExtensions else { return }
     size = UInt64(max(0, file.size))
     chunkSize = UInt32(clamping: file.chunkSize)
-    if path.utf8.count > name.count, path.utf8.count <= Claim.longestPath { self.path = WireText(path) }
+    if path.count > name.count, path.count <= Claim.longestPath { self.path = WireText(bytes: path) }
     switch file.held {
     case .all: isWhole = true
     case .ranges(let ranges):
