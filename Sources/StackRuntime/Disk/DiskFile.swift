@@ -109,7 +109,9 @@ final class DiskWritable: WritableFile {
     try use { (file) throws(FileError) in
       let end = offset + Int64(bytes.count)
       var done = 0
-      if let direct, grow(file, to: end) { done = direct.writeDirectly(bytes, at: offset) }
+      if bytes.count >= Self.longWrite, let direct, grow(file, to: end) {
+        done = direct.writeDirectly(bytes, at: offset)
+      }
       if done < bytes.count {
         let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
         try file.write(rest, at: offset + Int64(done), place.path)
@@ -120,6 +122,10 @@ final class DiskWritable: WritableFile {
       }
     }
   }
+
+  /// Writes from this length on go past the kernel's cache: each waits for the disk, which many short ones would do in
+  /// vain.
+  private static let longWrite = 128 << 10
 
   /// Makes the file long enough for a write, with room for the next ones; false where it can't be.
   private func grow(_ file: Descriptor, to end: Int64) -> Bool {
