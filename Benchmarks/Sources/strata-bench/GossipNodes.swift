@@ -97,17 +97,6 @@ struct GossipNodeSettings {
   }
 }
 
-/// A new folder below `/tmp`, or where TMPDIR says.
-func makeFolder() -> String {
-  let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-  var template = Array("\(base)/strata-bench-XXXXXX".utf8CString)
-  guard mkdtemp(&template) != nil else { fatalError("no temporary directory") }
-  return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-}
-
-/// Removes a folder and all in it.
-func removeFolder(_ path: String) { Child(program: "/bin/rm", ["rm", "-rf", path]).join() }
-
 extension RealNode {
   /// Calls a command and turns the loop until it has been answered.
   func ask(_ layer: String, _ command: String, _ input: JSON = [:]) -> JSON {

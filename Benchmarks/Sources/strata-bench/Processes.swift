@@ -1,6 +1,28 @@
 // Processes: the benchmark program starts itself again in a role, and reads what that prints.
 import Glibc
 
+/// Where this run and its children keep their files: below `/tmp`, or where TMPDIR says. It goes away with the program
+/// that made it; children, which are killed, use that of their parent.
+let runFolder: String = {
+  if let folder = getenv("STRATA_BENCH_FOLDER") { return String(cString: folder) }
+  let folder = newFolder(in: getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")
+  setenv("STRATA_BENCH_FOLDER", folder, 1)
+  atexit { removeFolder(runFolder) }
+  return folder
+}()
+
+private func newFolder(in base: String) -> String {
+  var template = Array("\(base)/strata-bench-XXXXXX".utf8CString)
+  guard mkdtemp(&template) != nil else { fatalError("no temporary directory") }
+  return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// A new folder that goes away with the run.
+func makeFolder() -> String { newFolder(in: runFolder) }
+
+/// Removes a folder and all in it.
+func removeFolder(_ path: String) { Child(program: "/bin/rm", ["rm", "-rf", path]).join() }
+
 /// A copy of this program in another role, or another program.
 final class Child {
   let pid: pid_t
@@ -17,6 +39,7 @@ final class Child {
     // Ends that another child inherited would keep a pipe open when this child is gone.
     var pipes: [Int32] = [0, 0]
     var inputs: [Int32] = [-1, -1]
+    _ = runFolder
     guard pipe(&pipes) == 0, !talks || pipe(&inputs) == 0 else { fatalError("no pipe") }
     for end in pipes + inputs where end >= 0 { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     var actions = posix_spawn_file_actions_t()

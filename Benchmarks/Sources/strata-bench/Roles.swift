@@ -17,11 +17,9 @@ let echoWindow = getenv("WINDOW").flatMap { Int(String(cString: $0)) } ?? 512
 func makeNode(
   _ layer: any ProtocolLayer.Type, _ section: JSON, peer: UInt16? = nil, pathLimit: Int? = nil, control: Bool = false
 ) throws -> RealNode {
-  var template = Array("/tmp/strata-bench-XXXXXX".utf8CString)
-  guard mkdtemp(&template) != nil else { fatalError("no temporary directory") }
   var options = RealNodeOptions(
     name: "bench", listen: Address(ipv4: 0x7f00_0001, port: 0),
-    dataDirectory: String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    dataDirectory: makeFolder())
   options.layers = [(layer, section)]
   options.limits.pathLimit = pathLimit
   options.logLevel = .error
