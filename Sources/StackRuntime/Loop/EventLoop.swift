@@ -2,6 +2,7 @@
 import CEvent
 import Glibc
 import StackCore
+import Synchronization
 
 /// A loop that waits for the kernel and runs what was asked for. It belongs to the thread that made it.
 ///
@@ -144,6 +145,7 @@ public final class Completion<Value: Sendable>: Sendable {
   private let ticket: UInt64
   private let loop: Unreached
   private let handle: LoopHandle
+  private let isFinished = Atomic<Bool>(false)
 
   fileprivate init(ticket: UInt64, loop: Unreached, handle: LoopHandle) {
     self.ticket = ticket
@@ -153,11 +155,13 @@ public final class Completion<Value: Sendable>: Sendable {
 
   /// Answers; the second answer to one ticket is dropped.
   public func finish(_ value: Value) {
+    if isFinished.exchange(true, ordering: .relaxed) { return }
     handle.post { [loop, ticket] in loop.loop?.arrived(ticket, value) }
   }
 
   deinit {
     // Whoever forgets to answer must not leave the closure in the loop for good.
+    if isFinished.load(ordering: .relaxed) { return }
     handle.post { [loop, ticket] in loop.loop?.arrived(ticket, nil) }
   }
 }
