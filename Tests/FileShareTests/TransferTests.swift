@@ -71,18 +71,6 @@ import Testing
     #expect(swarm.progress(1)?["state"] == "fetching")
   }
 
-  /// Whoever was started again knows none of its neighbours any more, who know it well; with this layer alone nobody
-  /// speaks first.
-  @Test func aNodeThatWasStartedAgainFindsHolders() throws {
-    let swarm = try Swarm(size: 300_000, seed: 13)
-    swarm.sim.run(for: .seconds(20))
-    swarm.sim.crash(1)
-    swarm.sim.run(for: .seconds(20))
-    try swarm.sim.restart(1)
-    #expect(try #require(swarm.fetch(1, within: .seconds(60))) < .seconds(20))
-    #expect(swarm.fetched(1) == swarm.content)
-  }
-
   @Test func aCapIsKept() throws {
     let swarm = try Swarm(size: 2_000_000, seed: 9)
     let took = try #require(swarm.fetch(1, ["rate": 500_000]))

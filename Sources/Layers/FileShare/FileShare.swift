@@ -107,7 +107,9 @@ public final class FileShare: ProtocolLayer {
 
   public func timerFired(_ timer: Timer, _ context: borrowing LayerContext<FileShare>) {
     switch timer {
-    case .rescan: rescan(context)
+    case .rescan:
+      rescan(context)
+      greetUnheard(context)
     case .watch: askWatches(context)
     case .pump: pump(context)
     case .lists: endListings(context)

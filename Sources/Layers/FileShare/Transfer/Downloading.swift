@@ -143,7 +143,8 @@ extension FileShare {
     stored.isPaused = download.state == .paused
     stored.isOpenToAll = download.isOpenToAll
     stored.rate = UInt64(max(0, download.cap.rate))
-    for holder in download.holders where holder.state != .banned {
+    for (place, holder) in download.holders.enumerated() where holder.state != .banned {
+      download.holders[place].isKept = true
       if let name = holder.name, holder.isPlain {
         stored.names.append(name)
       } else {
@@ -153,6 +154,14 @@ extension FileShare {
     do throws(StorageError) {
       try DownloadBook(storage: context.storage).keep(stored, root: download.root)
     } catch { context.log(.error, "the downloads: \(error)") }
+  }
+
+  /// A holder turns out to have the file, or to bring it: one that came to the download after it was begun isn't in the
+  /// book yet, and a node that was started again may hear of it from nobody else.
+  func keepBook(
+    of download: Download, withHolder place: Int, _ context: borrowing LayerContext<FileShare>
+  ) {
+    if !download.holders[place].isKept { keepBook(of: download, context) }
   }
 
   /// Makes durable what was written, now and then, and only then notes it as there.

@@ -283,6 +283,7 @@ extension FileShare {
       }
       // Only what is right counts: who brings bits of noise brings nothing.
       download.holders[place].stalls = 0
+      keepBook(of: download, withHolder: place, context)
       came(to: download, context)
       if result.level == 0 {
         download.unsynced += Int64(size)

@@ -39,6 +39,8 @@ struct Holder: Sendable {
   var name: WireText?
   /// Whether it is asked chunk by chunk with the Peersters' messages.
   var isPlain = false
+  /// Whether it stands in the book, so that it is asked again after a restart.
+  var isKept = false
   var state = State.asked
   /// What it holds; nil: all.
   var holding: ChunkMap?

@@ -62,9 +62,17 @@ extension FileShare {
     greet(context)
   }
 
+  /// Shows those whom the settings name, and who have said nothing yet, that we are here: they may wait for what we have
+  /// and know us by another address, or not at all. A few times, since a datagram may be lost.
+  func greetUnheard(_ context: borrowing LayerContext<FileShare>) {
+    guard transfers.greetings < Transfers.mostGreetings else { return }
+    transfers.greetings += 1
+    greet(context) { $0.configured && $0.lastHeard == nil }
+  }
+
   /// Shows neighbours that aren't known to speak Strata that we do, by a question that harms no Peerster.
-  private func greet(_ context: borrowing LayerContext<FileShare>) {
-    for neighbour in context.neighbours.prefix(Transfers.mostHolders) where !neighbour.isStrata {
+  private func greet(_ context: borrowing LayerContext<FileShare>, _ isMeant: (Neighbour) -> Bool = { _ in true }) {
+    for neighbour in context.neighbours.prefix(Transfers.mostHolders) where !neighbour.isStrata && isMeant(neighbour) {
       let name = neighbour.claimedName.map { WireText($0) } ?? ""
       context.send(
         DataRequest(origin: me, destination: name, hopLimit: 1, hashValue: Hash256()), as: PeersterField.dataRequest,
@@ -174,6 +182,7 @@ extension FileShare {
     let wasReady = download.holders[place].state == .ready
     download.holders[place].state = .ready
     if !wasReady { download.holders[place].silences = 0 }
+    keepBook(of: download, withHolder: place, context)
     if download.claimer != nil, !hasClaimer(download) { download.claimer = download.holders[place].id }
     passClaimOn(of: download)
     if download.descriptor == nil, download.state == .locating {

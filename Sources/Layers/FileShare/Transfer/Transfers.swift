@@ -21,6 +21,8 @@ final class Transfers {
   var reads: [(read: ContentRead, root: Hash256)] = []
   /// Which download is served first next time.
   var turn = 0
+  /// How often those of the settings that say nothing were greeted.
+  var greetings = 0
 
   let bytesIn: Counter
   let bytesOut: Counter
@@ -33,6 +35,7 @@ final class Transfers {
   static let mostDownloads = 1_024
   static let mostHolders = 64
   static let mostFetched = 64
+  static let mostGreetings = 8
 
   init(_ setup: LayerSetup<FileShare>) {
     bytesIn = setup.counter("fetchedBytes", "Bytes of files that have come and were asked for.")
@@ -93,6 +96,7 @@ extension FileShare {
         resume(stored, root: root, context)
       }
     } catch { context.log(.error, "the downloads: \(error)") }
+    greetUnheard(context)
   }
 
   /// Takes over the limits of the settings.
