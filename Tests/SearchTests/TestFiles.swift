@@ -87,7 +87,7 @@ final class TestFiles: ProtocolLayer, FilesService {
 
   private func add(_ input: PathInput, _ context: borrowing LayerContext<TestFiles>) throws -> Int {
     placed.add(Self.file(input.path, config))
-    context.publish(FilesChanged(count: fileCount), on: FilesChanged.port)
+    context.publish(FilesChanged(), on: FilesChanged.port)
     return fileCount
   }
 
@@ -100,7 +100,7 @@ final class TestFiles: ProtocolLayer, FilesService {
       (file.path, file.name) = (path, path)
       placed.add(file)
     }
-    context.publish(FilesChanged(count: fileCount), on: FilesChanged.port)
+    context.publish(FilesChanged(), on: FilesChanged.port)
     return fileCount
   }
 

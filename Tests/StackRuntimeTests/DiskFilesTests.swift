@@ -329,6 +329,32 @@ private func kind(_ body: () throws -> Void) -> FileError.Kind? {
     #expect(try files.facts("large").size == Int64(length))
   }
 
+  /// A short write far ahead isn't cut off by a long one that makes the file longer at the same time.
+  @Test func shortAndLongWritesSideBySideLoseNothing() throws {
+    let scratch = try ScratchDirectory()
+    let files = DiskFiles(root: scratch.path)
+    let far: Int64 = 150 << 20
+    for round in 0..<100 {
+      let file = try files.create("large", reserving: 160 << 20, resuming: false)
+      let pool = WorkerPool(threads: 2)
+      for offset in [far, 0] {
+        let length = offset == 0 ? 131_072 : 65_536
+        let write: @Sendable () -> Void = {
+          let pages = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: 4_096)
+          defer { pages.deallocate() }
+          pages.copyBytes(from: [UInt8](repeating: 7, count: length))
+          do { try file.write(UnsafeRawBufferPointer(pages), at: offset) } catch { Issue.record("\(error)") }
+        }
+        #expect(pool.submit(write))
+      }
+      pool.shutdown(finishing: true)
+      var back = [UInt8](repeating: 0, count: 65_536)
+      let count = try back.withUnsafeMutableBytes { try file.read(into: $0, at: far) }
+      #expect(count == 65_536 && back.allSatisfy { $0 == 7 }, "round \(round)")
+      file.discard()
+    }
+  }
+
   @Test func aDirectoryWithoutRightsIsRefused() throws {
     let scratch = try ScratchDirectory()
     try scratch.write("mine", [1])

@@ -46,7 +46,7 @@ final class NamedFiles: ProtocolLayer, FilesService {
       places[file.root] = held.count
       held.append(file)
     }
-    context.publish(FilesChanged(count: held.count), on: FilesChanged.port)
+    context.publish(FilesChanged(), on: FilesChanged.port)
     return held.count
   }
 

@@ -76,7 +76,7 @@ public protocol FilesService: AnyObject {
   func file(at place: Int) -> HeldFile?
   /// The files that are on their way, of which parts are here: few.
   var arriving: [HeldFile] { get }
-  /// Grows whenever a file begins or ends to be on its way.
+  /// Grows whenever a download comes to another state.
   var arrivingRevision: UInt64 { get }
   /// The file of this root, whole or in part; where several have it, one of them.
   func file(root: Hash256) -> HeldFile?
@@ -125,10 +125,8 @@ public struct FileUnshared: Codable, Sendable {
 
 /// Files have come, gone or changed: who keeps an index may go on with it. Told once for all that happens at a time.
 public struct FilesChanged: Codable, Sendable {
-  /// How many files are held whole.
-  public var count: Int
   /// News of files.
-  public init(count: Int) { self.count = count }
+  public init() {}
 
   /// Where FileShare tells of it.
   public static let port = EventPort<FilesChanged>("files-changed", "Files have come, gone or changed.")

@@ -109,7 +109,8 @@ final class DiskWritable: WritableFile {
     try use { (file) throws(FileError) in
       let end = offset + Int64(bytes.count)
       var done = 0
-      if bytes.count >= Self.longWrite, let direct, grow(file, to: end) {
+      // Short writes grow it first as well: who ends beyond the noted size would be cut off by the next to grow it.
+      if let direct, grow(file, to: end), bytes.count >= Self.longWrite {
         done = direct.writeDirectly(bytes, at: offset)
       }
       if done < bytes.count {

@@ -128,6 +128,7 @@ extension FileShare: FilesService {
 
   /// Calls `body` with what has changed after a revision, until it answers false.
   public func forEachChange(after revision: UInt64, _ body: (FileChange) -> Bool) {
+    library.changesToldAt = nil
     library.index.changes.forEach(after: revision) { revision, place in
       body(FileChange(revision: revision, place: Int(place), file: file(at: Int(place))))
     }
@@ -154,10 +155,10 @@ extension FileShare: FilesService {
     return transfers.download(root).flatMap { arriving($0) }
   }
 
-  /// Tells whoever keeps an index that something has changed; once for all that happens at a time.
+  /// Tells whoever keeps an index that something has changed; once for all that happens at a time before anybody looks.
   func tellOfChanges(_ context: borrowing LayerContext<FileShare>) {
     guard library.changesToldAt != context.now else { return }
     library.changesToldAt = context.now
-    context.publish(FilesChanged(count: library.count), on: FilesChanged.port)
+    context.publish(FilesChanged(), on: FilesChanged.port)
   }
 }

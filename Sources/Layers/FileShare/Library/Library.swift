@@ -106,7 +106,7 @@ struct Library {
   var shares: [Share] = []
   var nextShare: Int32 = 1
   var nextNumber: UInt32 = 1
-  /// When it was last told that files have changed.
+  /// When it was last told that files have changed; nil once somebody has looked what.
   var changesToldAt: Instant?
   /// How many files of one root are tried, should the first be gone.
   static let mostTried = 16

@@ -99,11 +99,13 @@ struct ChunkScheduler: Sendable {
     while room > 0, result.count < RangeRequest.mostRanges, runs.count + checking < mostRuns + Self.hastyRuns,
       let first = nextUrgent(for: holding), first != spared
     {
-      open(at: first, holding)
+      // Short runs, since nothing of a run can be read before all of it is there.
+      open(at: first, holding, most: Self.hastyRunBytes / chunkSize)
       askWithin(runs.count - 1, holder, holding, &room, &result, now)
     }
   }
   private static let hastyRuns = 4
+  private static let hastyRunBytes = 256 << 10
 
   private mutating func askWithin(
     _ place: Int, _ holder: Int32, _ holding: ChunkMap?, _ room: inout Int, _ result: inout [UnitRange], _ now: Instant
@@ -189,8 +191,9 @@ struct ChunkScheduler: Sendable {
   /// Among how many stretches the rarest chunk is looked for: of a huge file not all, each time a chunk is asked for.
   private static let mostStretches = 4_096
 
-  private mutating func open(at first: Int, _ holding: ChunkMap?) {
-    let end = min((first / runChunks + 1) * runChunks, chunkCount)
+  private mutating func open(at first: Int, _ holding: ChunkMap?, most: Int = .max) {
+    let length = max(1, min(runChunks, most))
+    let end = min((first / length + 1) * length, chunkCount)
     var last = first + 1
     while last < end, !taken[last], holding.map({ $0[last] }) ?? true { last += 1 }
     let size = Int(min(levelBytes, Int64(last) * Int64(chunkSize)) - Int64(first) * Int64(chunkSize))
@@ -384,7 +387,7 @@ struct ChunkScheduler: Sendable {
         cursor = min(cursor, chunk)
       }
     }
-    if spare.count < mostRuns, buffer.count == runChunks * chunkSize { spare.append(buffer) }
+    if spare.count + runs.count + checking < mostRuns, buffer.count == runChunks * chunkSize { spare.append(buffer) }
   }
 
   /// Adds chunks that were found to be there.
@@ -392,6 +395,9 @@ struct ChunkScheduler: Sendable {
     held.insert(chunks)
     taken.insert(chunks)
   }
+
+  /// Gives back the memory that waits for more to come.
+  mutating func dropSpare() { spare = [] }
 
   /// Gives up all that is being fetched.
   mutating func drop() {

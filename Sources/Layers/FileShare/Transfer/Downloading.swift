@@ -143,8 +143,7 @@ extension FileShare {
     stored.isPaused = download.state == .paused
     stored.isOpenToAll = download.isOpenToAll
     stored.rate = UInt64(max(0, download.cap.rate))
-    for (place, holder) in download.holders.enumerated() where holder.state != .banned {
-      download.holders[place].isKept = true
+    for holder in download.holders where holder.state != .banned {
       if let name = holder.name, holder.isPlain {
         stored.names.append(name)
       } else {
@@ -153,7 +152,10 @@ extension FileShare {
     }
     do throws(StorageError) {
       try DownloadBook(storage: context.storage).keep(stored, root: download.root)
-    } catch { context.log(.error, "the downloads: \(error)") }
+    } catch { return context.log(.error, "the downloads: \(error)") }
+    for place in download.holders.indices where download.holders[place].state != .banned {
+      download.holders[place].isKept = true
+    }
   }
 
   /// A holder turns out to have the file, or to bring it: one that came to the download after it was begun isn't in the

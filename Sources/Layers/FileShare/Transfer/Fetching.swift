@@ -229,13 +229,14 @@ extension FileShare {
 
   /// Has whole runs checked and written, elsewhere; those that a piece made whole together, by one job.
   func check(_ download: Download, _ firsts: [Int], _ context: borrowing LayerContext<FileShare>) {
-    guard !firsts.isEmpty, let source = download.source else { return }
+    guard let source = download.source else { return }
     let orders = firsts.compactMap { first -> Checked? in
       guard let (bytes, owners) = download.scheduler.takeRun(first) else { return nil }
       return Checked(
         root: download.root, era: download.era, level: download.level, chunks: first..<first + owners.count,
         owners: owners, bytes: bytes)
     }
+    guard !orders.isEmpty else { return }
     let work: @Sendable () -> [Checked] = {
       var results = orders
       for place in results.indices {

@@ -62,22 +62,26 @@ extension FileShare {
     greet(context)
   }
 
-  /// Shows those whom the settings name, and who have said nothing yet, that we are here: they may wait for what we have
-  /// and know us by another address, or not at all. A few times, since a datagram may be lost.
+  /// Shows those whom the settings name, and who have said nothing yet, that we are here: they may wait for what we
+  /// have and know us by another address, or not at all. A few times, since a datagram may be lost.
   func greetUnheard(_ context: borrowing LayerContext<FileShare>) {
     guard transfers.greetings < Transfers.mostGreetings else { return }
-    transfers.greetings += 1
-    greet(context) { $0.configured && $0.lastHeard == nil }
+    if greet(context, { $0.configured && $0.lastHeard == nil }) { transfers.greetings += 1 }
   }
 
   /// Shows neighbours that aren't known to speak Strata that we do, by a question that harms no Peerster.
-  private func greet(_ context: borrowing LayerContext<FileShare>, _ isMeant: (Neighbour) -> Bool = { _ in true }) {
-    for neighbour in context.neighbours.prefix(Transfers.mostHolders) where !neighbour.isStrata && isMeant(neighbour) {
+  /// Answers whether there was anybody to greet.
+  @discardableResult private func greet(
+    _ context: borrowing LayerContext<FileShare>, _ isMeant: (Neighbour) -> Bool = { _ in true }
+  ) -> Bool {
+    let meant = context.neighbours.filter { !$0.isStrata && isMeant($0) }.prefix(Transfers.mostHolders)
+    for neighbour in meant {
       let name = neighbour.claimedName.map { WireText($0) } ?? ""
       context.send(
         DataRequest(origin: me, destination: name, hopLimit: 1, hashValue: Hash256()), as: PeersterField.dataRequest,
         to: neighbour.address)
     }
+    return !meant.isEmpty
   }
 
   private func addHolder(

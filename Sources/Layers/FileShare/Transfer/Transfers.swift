@@ -189,6 +189,7 @@ extension FileShare {
   private func sayIfStuck(_ download: Download, _ context: borrowing LayerContext<FileShare>) {
     guard !download.isStuck, context.now - download.cameAt >= Self.stuckAfter else { return }
     download.isStuck = true
+    download.scheduler.dropSpare()
     change(download, to: download.state, because: download.whyStuck, context)
   }
 
