@@ -392,9 +392,10 @@ import Testing
         done += 1
         if done == 500 { loop.stop() }
       }
+      // Made here: eight threads that do it at a time wait for each other under the thread sanitizer.
+      let body = SocketTests.pattern(number * 7, number).map { $0 & 0x7f }
       #expect(
         pool.submit {
-          let body = SocketTests.pattern(number * 7, number).map { $0 & 0x7f }
           let answer = Self.ask("POST", port, "/\(number)", body: body)
           completion.finish(answer.body == String(decoding: body, as: UTF8.self) + "/\(number)")
         })

@@ -63,8 +63,10 @@ final class DiskWritable: WritableFile {
   /// The same file, open a second time, for writing past the kernel's cache; nil for small files, and where the file
   /// system can't.
   private let direct: Descriptor?
-  /// How far the file was written, and how long it is.
-  private let extent: Mutex<Extent>
+  /// How far the file was written, and how long it is. `nonisolated(unsafe)` is sound because it is only touched with
+  /// `extentLock` held: a lock of the system's, which the thread sanitizer sees also where it has to be waited for.
+  private nonisolated(unsafe) var extent: Extent
+  private let extentLock = Lock()
 
   private struct Extent: Sendable {
     /// Where what was written ends.
@@ -87,7 +89,7 @@ final class DiskWritable: WritableFile {
     self.temporary = temporary
     self.file = Mutex(file)
     self.direct = direct
-    extent = Mutex(Extent(end: size, size: size, reserved: reserved))
+    extent = Extent(end: size, size: size, reserved: reserved)
   }
 
   private func use<Result: Sendable>(
@@ -101,7 +103,7 @@ final class DiskWritable: WritableFile {
 
   func facts() throws(FileError) -> FileFacts {
     var facts = try use { (file) throws(FileError) in FileFacts(name: place.name, try file.status(place.path)) }
-    facts.size = extent.withLock { $0.end }
+    facts.size = extentLock.with { extent.end }
     return facts
   }
 
@@ -117,9 +119,9 @@ final class DiskWritable: WritableFile {
         let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
         try file.write(rest, at: offset + Int64(done), place.path)
       }
-      extent.withLock {
-        $0.end = max($0.end, end)
-        $0.size = max($0.size, end)
+      extentLock.with {
+        extent.end = max(extent.end, end)
+        extent.size = max(extent.size, end)
       }
     }
   }
@@ -130,7 +132,7 @@ final class DiskWritable: WritableFile {
 
   /// Makes the file long enough for a write, with room for the next ones; false where it can't be.
   private func grow(_ file: Descriptor, to end: Int64) -> Bool {
-    extent.withLock { extent in
+    extentLock.with {
       guard end > extent.size else { return true }
       let size = max(end, min(extent.reserved, end + Extent.step))
       guard ftruncate(file.number, off_t(size)) == 0 else { return false }
@@ -155,7 +157,7 @@ final class DiskWritable: WritableFile {
     try lock.alone { () throws(FileError) in
       guard let file = file.withLock({ $0 }) else { throw FileError(.other, "\(place.path): the file was closed") }
       // Gives back what was reserved beyond the end.
-      let end = extent.withLock { $0.end }
+      let end = extentLock.with { extent.end }
       if ftruncate(file.number, off_t(end)) != 0 { throw FileError(errno: errno, place.path) }
       try file.sync(place.path)
       let directory = place.directory
