@@ -92,8 +92,7 @@ struct LocalFiles {
 extension Query {
   /// Whether a file of ours is meant.
   fileprivate func matches(_ file: HeldFile) -> Bool {
-    let path = Array(file.path.utf8)
-    let name = path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[($0 + 1)...]) } ?? path
-    return matches(FoldedName(name: name, path: path), size: file.size...file.size, root: file.root)
+    let folded = FoldedName(name: Array(file.name.utf8), path: Array(file.path.utf8))
+    return matches(folded, size: file.size...file.size, root: file.root)
   }
 }

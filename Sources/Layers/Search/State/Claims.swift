@@ -128,8 +128,7 @@ extension SearchResult {
   /// What we say of a file of ours. That all chunks are there need not be said by their numbers where the extensions
   /// are understood for certain, as by ourselves.
   init(_ file: HeldFile, withExtensions: Bool, isListed: Bool = true) {
-    let path = Array(file.path.utf8)
-    let name = path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[($0 + 1)...]) } ?? path
+    let (name, path) = (Array(file.name.utf8), Array(file.path.utf8))
     let count = file.chunkCount
     self.init(
       fileName: WireText(bytes: name), metafileHash: file.root, chunkMap: [], chunkCount: UInt64(count))
