@@ -86,13 +86,13 @@ test: toolchain console-deps ## Runs every check that must pass
 
 test-core:
 	swift build --build-tests
-	swift test --skip-build --parallel </dev/null
+	Tests/swift_test.sh --skip-build --parallel
 
 test-examples:
 	@for example in $(EXAMPLES); do \
 	  echo "== $$example"; \
 	  swift build --build-tests --package-path "$$example"; \
-	  if [ -d "$$example/Tests" ]; then swift test --skip-build --parallel --package-path "$$example" </dev/null; fi; \
+	  if [ -d "$$example/Tests" ]; then Tests/swift_test.sh --skip-build --parallel --package-path "$$example"; fi; \
 	done
 
 # FILTER runs those that have it in their names; CONSOLE_PICTURES=docs/images keeps a picture of each view.
@@ -177,7 +177,7 @@ sanitize: toolchain deps ## Runs the tests under the address and the thread sani
 	for kind in address thread; do \
 	  echo "== $$kind sanitizer"; \
 	  swift build --build-tests --sanitize=$$kind --scratch-path .build/sanitize-$$kind; \
-	  swift test --skip-build --sanitize=$$kind --scratch-path .build/sanitize-$$kind </dev/null; \
+	  Tests/swift_test.sh --skip-build --sanitize=$$kind --scratch-path .build/sanitize-$$kind; \
 	done; \
 	echo "make sanitize: all passed"
 

@@ -268,6 +268,7 @@ func content(_ size: Int, seed: UInt64 = 1) -> [UInt8] {
     }
     options.rounds = 1
     options.floodMessages = 10
+    options.print = { _ in }
     #expect(throws: ConformanceError.self) { try LayerConformance.check(FileShare.self, options: options) }
   }
 }

@@ -1,4 +1,5 @@
 // TransferSupport: nodes in simulation that share a file and fetch it.
+import Glibc
 import StackCore
 import StackSim
 import Testing
@@ -70,4 +71,16 @@ final class Swarm {
     }
     return 0
   }
+}
+
+/// How long this thread computes for something: what else runs on the machine doesn't count.
+func computing(_ body: () -> Void) -> Duration {
+  func spent() -> Duration {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+  }
+  let before = spent()
+  body()
+  return spent() - before
 }

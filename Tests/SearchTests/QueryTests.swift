@@ -135,8 +135,7 @@ import Testing
     let glob = try #require(Glob(Array((String(repeating: "*a", count: 60) + "*b").utf8)))
     let word = ByteSearch(Array((String(repeating: "a", count: 500) + "b" + String(repeating: "a", count: 499)).utf8))
     let name = [UInt8](repeating: UInt8(ascii: "a"), count: 100_000)
-    let clock = ContinuousClock()
-    let took = clock.measure {
+    let took = computing {
       #expect(!name.withUnsafeBytes { glob.matches($0) })
       #expect(!word.isIn(name))
     }

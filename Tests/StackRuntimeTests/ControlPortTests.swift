@@ -106,7 +106,7 @@ import Testing
   @Test func whatNeverBecomesARequestIsRefusedInTheSameWords() throws {
     let bench = try RealNodeBench()
     var options = bench.options("alice")
-    options.controlLimits.timeout = .milliseconds(300)
+    options.controlLimits.timeout = .seconds(2)
     options.controlLimits.connections = 2
     let node = try bench.node(options)
     let port = try #require(node.control).address.port

