@@ -12,8 +12,8 @@ status=${PIPESTATUS[0]}
   echo "== What failed"
   # Each issue, with the lines that explain it.
   awk '/^✘ .* recorded an issue/ { on = 1; print; next } on && /^(↳|  )/ { print; next } { on = 0 }' "$log" | head -n 200
-  grep -aE '(^|: )([Ff]atal )?error:|crashed|Exited with' "$log" | grep -avE '^[◇✔✘↳]' | head -n 40
-  if ! grep -aqE '^. Test run with .*(passed|failed)' "$log"; then
+  grep -aE '(^|: )([Ff]atal )?error:|crashed|Exited with' "$log" | grep -avE '^(◇|✔|✘|↳)' | head -n 40
+  if ! grep -aqE '^[^ ]+ Test run with .*(passed|failed)' "$log"; then
     echo "The tests didn't come to their end. Under way, at most 40 of them:"
     awk '/^◇ Test .* started\.$/ { sub(/^◇ /, ""); sub(/ started\.$/, ""); on[$0] = 1 }
       /^[✔✘] Test / { line = $0; sub(/^[^ ]+ /, "", line); sub(/ (with .* )?(passed|failed) after .*/, "", line); delete on[line] }
