@@ -4,13 +4,14 @@ import Glibc
 import StackCore
 import StackSim
 
-/// A bulk flow as TCP has it: selective acknowledgements, and Reno's window or CUBIC's.
+/// A bulk flow as TCP has it: selective acknowledgements, every second segment's (RFC 5681), and Reno's window or
+/// CUBIC's with its fast convergence (RFC 9438).
 final class TCPLikeLayer: ProtocolLayer {
   struct Config: LayerConfig {
     @Setting("Whether it sends.") var sends = false
     @Setting("Whether the window is CUBIC's; else Reno's.") var isCubic = false
   }
-  enum Timer { case check }
+  enum Timer { case check, acknowledge }
   struct Segment: WireMessage {
     var number: UInt64 = 0
     var data: [UInt8] = []
@@ -20,8 +21,8 @@ final class TCPLikeLayer: ProtocolLayer {
     }
   }
   struct Acknowledgement: WireMessage {
-    var number: UInt64 = 0
-    mutating func fields(_ field: inout some WireFields) throws(WireError) { try field(1, "number", &number) }
+    var numbers: [UInt64] = []
+    mutating func fields(_ field: inout some WireFields) throws(WireError) { try field(1, "numbers", &numbers) }
   }
   struct Counted: CommandInput {}
   static let manifest = LayerManifest("tcp", "Sends as TCP does.")
@@ -29,6 +30,9 @@ final class TCPLikeLayer: ProtocolLayer {
 
   private let config: Config
   private var delivered: UInt64 = 0
+  /// The newest segment that has come, and the one whose acknowledgement waits for the next.
+  private var newest: UInt64 = 0
+  private var waiting: (number: UInt64, from: Address)?
   private var isRunning = false
   private var window = 10.0
   private var threshold = Double.infinity
@@ -62,10 +66,29 @@ final class TCPLikeLayer: ProtocolLayer {
 
   func heard(_ segment: Segment, from: Address, _ context: borrowing LayerContext<TCPLikeLayer>) {
     delivered += UInt64(segment.data.count)
-    context.send(Acknowledgement(number: segment.number), as: 1001, to: from)
+    // Every second segment is acknowledged, and what comes out of order at once.
+    let isNext = segment.number == newest + 1
+    newest = max(newest, segment.number)
+    if waiting == nil, isNext {
+      waiting = (segment.number, from)
+      context.arm(.acknowledge, after: .milliseconds(40))
+    } else {
+      acknowledge(segment.number, to: from, context)
+    }
+  }
+
+  private func acknowledge(_ number: UInt64?, to sender: Address, _ context: borrowing LayerContext<TCPLikeLayer>) {
+    let numbers = [waiting?.number, number].compactMap { $0 }
+    if waiting != nil { context.cancel(.acknowledge) }
+    waiting = nil
+    context.send(Acknowledgement(numbers: numbers), as: 1001, to: sender)
   }
 
   func timerFired(_ timer: Timer, _ context: borrowing LayerContext<TCPLikeLayer>) {
+    if case .acknowledge = timer {
+      if let waiting { acknowledge(nil, to: waiting.from, context) }
+      return
+    }
     // Nothing has come for a second: all is lost, and it begins anew.
     if let heard = lastHeard, context.now - heard > .seconds(1) {
       outstanding = []
@@ -89,12 +112,16 @@ final class TCPLikeLayer: ProtocolLayer {
   func acknowledged(
     _ acknowledgement: Acknowledgement, from: Address, _ context: borrowing LayerContext<TCPLikeLayer>
   ) {
-    let number = acknowledgement.number
     lastHeard = context.now
-    if let at = sentAt.removeValue(forKey: number) { roundTrip += ((context.now - at).inSeconds - roundTrip) / 8 }
+    for number in acknowledgement.numbers { take(number, context.now) }
+    fill(context)
+  }
+
+  private func take(_ number: UInt64, _ now: Instant) {
+    if let at = sentAt.removeValue(forKey: number) { roundTrip += ((now - at).inSeconds - roundTrip) / 8 }
     if let place = outstanding.firstIndex(of: number) {
       outstanding.remove(at: place)
-      grow(context.now)
+      grow(now)
     }
     // Three later ones have come: what is older is lost. Numbers ascend.
     let lost = outstanding.prefix { $0 + 3 <= number }
@@ -103,13 +130,13 @@ final class TCPLikeLayer: ProtocolLayer {
       outstanding.removeFirst(lost.count)
       if last > recovery {
         recovery = sent
-        before = window
+        // Who had less than before gives way faster.
+        before = window < before ? window * 0.85 : window
         window = max(2, window * (config.isCubic ? 0.7 : 0.5))
         threshold = window
         epoch = nil
       }
     }
-    fill(context)
   }
 
   private func grow(_ now: Instant) {

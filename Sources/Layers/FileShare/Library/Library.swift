@@ -103,6 +103,7 @@ struct Library {
   var stalePieces = 0
   /// How many files' pieces didn't fit.
   var unindexed = 0
+  /// In the order of their IDs: there may be a thousand, and each file looks for its own.
   var shares: [Share] = []
   var nextShare: Int32 = 1
   var nextNumber: UInt32 = 1
@@ -131,8 +132,24 @@ struct Library {
   /// The shares of files that were fetched, and of lists of folders.
   static let (fetched, lists): (Int32, Int32) = (.max, .max - 1)
 
-  func share(_ id: Int32) -> Share? { shares.first { $0.id == id } }
-  func sharePlace(_ id: Int32) -> Int? { shares.firstIndex { $0.id == id } }
+  func share(_ id: Int32) -> Share? { sharePlace(id).map { shares[$0] } }
+
+  func sharePlace(_ id: Int32) -> Int? {
+    let place = place(for: id)
+    return place < shares.count && shares[place].id == id ? place : nil
+  }
+
+  mutating func add(_ share: Share) { shares.insert(share, at: place(for: share.id)) }
+
+  /// How many shares have smaller IDs.
+  private func place(for id: Int32) -> Int {
+    var (low, high) = (0, shares.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if shares[middle].id < id { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
 
   /// Whether anything is being looked through or hashed.
   var isBusy: Bool { shares.contains { $0.pending > 0 } }

@@ -14,7 +14,7 @@ extension FileShare {
   func startSharing(_ context: borrowing LayerContext<FileShare>) {
     library.pieces = HashIndex(limit: config.pieces, salt: context.unguessable())
     for id in [Library.fetched, Library.lists] {
-      library.shares.append(
+      library.add(
         Share(id: id, path: "", name: "", isFolder: true, isKept: true, files: context.files, watch: nil))
     }
     do { try load(context) } catch { context.log(.error, "what is shared: \(error)") }
@@ -68,11 +68,10 @@ extension FileShare {
   ) {
     let files = isFolder ? context.files.below(path) : context.files
     let name = (try? CheckedPath(path))?.parts.last ?? "shared"
-    library.shares.append(
-      Share(
-        id: id, path: path, name: name, isFolder: isFolder, isSetting: isSetting, files: files,
-        watch: isFolder ? files.watch() : nil))
-    if library.shares.last?.watch != nil, !context.isArmed(.watch) { context.arm(.watch, after: Self.watchInterval) }
+    let watch = isFolder ? files.watch() : nil
+    library.add(
+      Share(id: id, path: path, name: name, isFolder: isFolder, isSetting: isSetting, files: files, watch: watch))
+    if watch != nil, !context.isArmed(.watch) { context.arm(.watch, after: Self.watchInterval) }
   }
 
   /// How often the watches are asked.
