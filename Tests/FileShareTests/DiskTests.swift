@@ -45,10 +45,10 @@ import Testing
     }
 
     func until(_ what: String, _ holds: () throws -> Bool) throws {
-      let end = node.loop.now + .seconds(20)
+      let end = node.loop.now + .seconds(120)
       let timer = node.loop.timer {}
       while try !holds() {
-        guard node.loop.now < end else { throw CommandError(.failed, "not within 20 s: \(what)") }
+        guard node.loop.now < end else { throw CommandError(.failed, "not within two minutes: \(what)") }
         timer.set(after: .milliseconds(20))
         node.step()
       }

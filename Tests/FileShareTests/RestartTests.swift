@@ -31,13 +31,30 @@ import Testing
       for node in victims { swarm.sim.leave(node) }
       swarm.sim.run(for: .seconds(seconds))
       for node in victims.reversed() { try swarm.sim.restart(node) }
-      // A giver that was away is asked each 15 seconds at the least; then the rest takes two.
-      let isWhole = swarm.sim.run(within: .seconds(victim == .giver ? 18 : 9)) { _ in
+      // A giver that is missed is asked every two seconds; then the rest takes two.
+      let isWhole = swarm.sim.run(within: .seconds(victim == .giver ? 5 : 9)) { _ in
         swarm.sim.disk(of: 1).contents("/fetched") != nil
       }
       #expect(isWhole, "\(way): \(swarm.progress(1) ?? .null)")
       #expect(swarm.sim.disk(of: 1).contents("/fetched") == swarm.content, "\(way)")
     }
+  }
+
+  /// Two who have each a part, and wait for the third, are holders to each other.
+  @Test func aGiverIsMissedByTwo() throws {
+    let swarm = try Swarm(nodes: 3, size: 3_000_000, link: slow, seed: 16)
+    for node in [1, 2] {
+      swarm.sim.begin(node, "fileshare", "download", ["file": .string(swarm.link), "to": "/fetched"]) { _ in }
+    }
+    swarm.sim.run(for: .milliseconds(1_500))
+    swarm.sim.leave(0)
+    swarm.sim.run(for: .seconds(40))
+    #expect(swarm.metric(1, "fetchedBytes") > 100_000 && swarm.metric(2, "fetchedBytes") > 100_000)
+    try swarm.sim.restart(0)
+    let areWhole = swarm.sim.run(within: .seconds(7)) { sim in
+      [1, 2].allSatisfy { sim.disk(of: $0).contents("/fetched") == swarm.content }
+    }
+    #expect(areWhole, "\(swarm.progress(1) ?? .null) \(swarm.progress(2) ?? .null)")
   }
 
   /// Whoever was started again knows none of its neighbours any more, who know it well and have nothing to say.

@@ -49,7 +49,7 @@ import Testing
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-    func until(_ what: String, within: Duration = .seconds(30), _ holds: () throws -> Bool) throws {
+    func until(_ what: String, within: Duration = .seconds(120), _ holds: () throws -> Bool) throws {
       let end = loop.now + within
       let timer = loop.timer {}
       while try !holds() {

@@ -29,11 +29,11 @@ import Testing
     }
     let alice = try bench.build(options)
     alice.handleSignals()
+    defer { for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_DFL) } }
     alice.start()
     kill(getpid(), SIGHUP)
     try bench.until("it has read its configuration again") { reloads == 1 }
     kill(getpid(), SIGTERM)
     try bench.until("it has stopped") { alice.state == .stopped }
-    for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_DFL) }
   }
 }

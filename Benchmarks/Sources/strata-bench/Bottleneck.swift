@@ -12,12 +12,15 @@ final class TCPLikeLayer: ProtocolLayer {
     @Setting("Whether the window is CUBIC's; else Reno's.") var isCubic = false
   }
   enum Timer { case check, acknowledge }
+  /// What is sent again comes under a number of its own; what is older than `oldest` is missing no more.
   struct Segment: WireMessage {
     var number: UInt64 = 0
+    var oldest: UInt64 = 0
     var data: [UInt8] = []
     mutating func fields(_ field: inout some WireFields) throws(WireError) {
       try field(1, "number", &number)
-      try field(2, "data", &data)
+      try field(2, "oldest", &oldest)
+      try field(3, "data", &data)
     }
   }
   struct Acknowledgement: WireMessage {
@@ -30,8 +33,9 @@ final class TCPLikeLayer: ProtocolLayer {
 
   private let config: Config
   private var delivered: UInt64 = 0
-  /// The newest segment that has come, and the one whose acknowledgement waits for the next.
-  private var newest: UInt64 = 0
+  /// The next segment in order, those that came before their turn, and the one whose acknowledgement waits for another.
+  private var next: UInt64 = 1
+  private var early: Set<UInt64> = []
   private var waiting: (number: UInt64, from: Address)?
   private var isRunning = false
   private var window = 10.0
@@ -66,10 +70,14 @@ final class TCPLikeLayer: ProtocolLayer {
 
   func heard(_ segment: Segment, from: Address, _ context: borrowing LayerContext<TCPLikeLayer>) {
     delivered += UInt64(segment.data.count)
-    // Every second segment is acknowledged, and what comes out of order at once.
-    let isNext = segment.number == newest + 1
-    newest = max(newest, segment.number)
-    if waiting == nil, isNext {
+    // Every second segment is acknowledged, and while one is missing each at once.
+    if segment.oldest > next {
+      next = segment.oldest
+      early = early.filter { $0 >= next }
+    }
+    early.insert(segment.number)
+    while early.remove(next) != nil { next += 1 }
+    if waiting == nil, early.isEmpty {
       waiting = (segment.number, from)
       context.arm(.acknowledge, after: .milliseconds(40))
     } else {
@@ -105,7 +113,7 @@ final class TCPLikeLayer: ProtocolLayer {
       sent += 1
       outstanding.append(sent)
       sentAt[sent] = context.now
-      context.sendToNeighbours(Segment(number: sent, data: data), as: 1000)
+      context.sendToNeighbours(Segment(number: sent, oldest: outstanding.first ?? sent, data: data), as: 1000)
     }
   }
 

@@ -27,7 +27,7 @@ func merged(_ new: [Figure], into path: String) -> [Figure] {
 
 func median(_ values: [Double]) -> Double {
   let sorted = values.sorted()
-  return sorted.isEmpty ? 0 : sorted[sorted.count / 2]
+  return sorted.isEmpty ? 0 : (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
 }
 
 /// The rate that a client role prints while a server role runs.

@@ -35,6 +35,9 @@ public final class DataDirectoryLock: Sendable {
     try Self.sign(file, path, directory)
   }
 
+  /// Said, not left to the closing: a process that another thread is about to start has the file for a moment too.
+  deinit { flock(file.number, LOCK_UN) }
+
   /// Whether somebody has this right to a directory now, or may have it where that can't be seen. A process that was
   /// killed has it no more.
   public static func isHeld(directory: String) -> Bool {

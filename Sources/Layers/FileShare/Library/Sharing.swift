@@ -225,8 +225,9 @@ extension FileShare {
     library.shares[place].pending -= 1
     tellProgress(context)
     guard library.shares[place].pending == 0 else { return }
-    let share = library.shares[place]
-    shareIsDone(share, context)
+    shareIsDone(library.shares[place], context)
+    // Whoever was told of it may have shared something else.
+    guard let place = library.sharePlace(id) else { return }
     (library.shares[place].bytes, library.shares[place].bytesDone) = (0, 0)
     library.shares[place].filesDone = 0
     library.shares[place].skipped = [:]

@@ -152,6 +152,9 @@ extension FileShare {
     guard download.state == .paused else {
       throw CommandError(.conflict, "this download is \(download.state.rawValue)")
     }
+    for place in download.holders.indices where download.holders[place].state != .ready {
+      download.holders[place].silences = 0
+    }
     begin(download, context)
     if !download.state.isOver { keepBook(of: download, context) }
   }

@@ -123,10 +123,13 @@ extension FileShare {
   /// Asks a holder what it has of the file.
   func askHoldings(_ download: Download, _ place: Int, _ context: borrowing LayerContext<FileShare>) {
     let isReady = download.holders[place].state == .ready
-    // While it brings something, now and then; while it doesn't, ever more seldom.
-    let waits = min(download.holders[place].silences, 8)
+    // While it brings something, now and then; while it doesn't, ever more seldom. Where nobody brings anything, one
+    // that doesn't answer may only be starting again: it is asked more often for some minutes.
+    let waits = download.holders[place].silences
+    let isMissed = waits < 100 && download.holders[place].question != 0 && context.now - download.cameAt > .seconds(2)
     download.holders[place].askAgainAt =
-      context.now + (isReady ? .seconds(2) : min(.seconds(15), .milliseconds(100) * (1 << waits)))
+      context.now
+      + (isReady ? .seconds(2) : min(.seconds(isMissed ? 2 : 15), .milliseconds(100) * (1 << min(waits, 8))))
     if !isReady { download.holders[place].silences += 1 }
     if download.holders[place].isPlain { return askPlainRoot(download, place, context) }
     // The same question until it is answered: a late answer is one too.
