@@ -269,7 +269,7 @@ final class Impostor {
 
   func says(_ descriptor: FileDescriptor) {
     let (sim, me, victim) = (swarm.sim, me, victim)
-    sim.onDelivery = { [unowned self] from, node, bytes in
+    sim.onDelivery = { [unowned self, unowned sim] from, node, bytes in
       guard node == me, from == sim.address(of: victim) else { return }
       var reader = WireReader(bytes.span.bytes)
       while let tag = try? reader.nextTag() {
